@@ -1,0 +1,41 @@
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# uv is the only thing taken before the lock is read; it is pinned in the lock as well
+UV_VERSION := $(shell sed -n 's/^uv==\([0-9.]*\).*/\1/p' requirements.txt)
+BIN := .venv/bin
+
+help: ## this list
+	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+.venv/ready: requirements.txt pyproject.toml
+	@exec bash .ci/make-venv $(UV_VERSION)
+
+demo: .venv/ready ## the main job on this machine: start everything, train four models, show the table, stop
+	@exec $(BIN)/python -m trainyard.laptop demo
+
+up: .venv/ready ## start PostgreSQL, local_aws and Airflow and stay in the foreground
+	@exec $(BIN)/python -m trainyard.laptop up
+
+down: .venv/ready ## stop what `make up` started
+	@exec $(BIN)/python -m trainyard.laptop down
+
+test: .venv/ready ## the test suite
+	@exec $(BIN)/pytest
+
+lint: .venv/ready ## ruff, mypy strict, import-linter, the lock against pyproject.toml
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@exec bash .ci/check-lock $(BIN)/uv
+
+format: .venv/ready ## let ruff put the code in form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: .venv/ready ## pin requirements.txt and requirements-mwaa.txt anew from pyproject.toml
+	@exec bash .ci/lock $(BIN)/uv
+
+.PHONY: help demo up down test lint format lock
