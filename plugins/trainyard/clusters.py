@@ -1,0 +1,154 @@
+"""The life of a cluster as EMR tells it: launch or adopt, describe, terminate. A boto3 EMR client is handed in.
+
+The only place that knows EMR's states. Sources:
+https://docs.aws.amazon.com/emr/latest/APIReference/API_ClusterStatus.html
+https://docs.aws.amazon.com/emr/latest/APIReference/API_ClusterStateChangeReason.html
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from trainyard.ledger import ClusterId
+
+LIVE_STATES = ("STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING")
+ACTIVE_STATES = (*LIVE_STATES, "TERMINATING")
+
+# how long a cluster may stay out of ListClusters after RunJobFlow made it
+LIST_LAG_SECONDS = 120
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ClusterStatus:
+    """One cluster's state, as ListClusters and DescribeCluster both give it."""
+
+    cluster_id: ClusterId
+    state: str
+    reason_code: str
+    reason: str
+
+    @property
+    def ended(self) -> bool:
+        """Whether its step has had its last word; a terminating cluster runs no step."""
+        return self.state not in LIVE_STATES
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it ended because all its steps completed."""
+        return self.ended and self.reason_code == "ALL_STEPS_COMPLETED"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an attempt failed.
+
+    :param code: from the job's ``failure.json`` or, where it left none, from EMR
+    :param sentence: for a person
+    :param retry: whether a fresh cluster could do better
+    """
+
+    code: str
+    sentence: str
+    retry: bool
+
+
+def status_of(cluster: Mapping[str, Any]) -> ClusterStatus:
+    """The status in an element of ListClusters, or in DescribeCluster's ``Cluster``."""
+    status = cluster["Status"]
+    reason = status.get("StateChangeReason", {})
+    return ClusterStatus(
+        cluster_id=ClusterId(cluster["Id"]),
+        state=status["State"],
+        reason_code=reason.get("Code", ""),
+        reason=reason.get("Message", ""),
+    )
+
+
+def describe(emr: Any, cluster_id: ClusterId) -> ClusterStatus:
+    """The cluster's status now."""
+    return status_of(emr.describe_cluster(ClusterId=cluster_id)["Cluster"])
+
+
+def launch(emr: Any, request: Mapping[str, Any]) -> ClusterId:
+    """Call RunJobFlow once.
+
+    :param emr: a boto3 EMR client that does not resend by itself (``total_max_attempts`` 1): RunJobFlow has no
+        client token, so that a resent call makes a second cluster
+    """
+    return ClusterId(emr.run_job_flow(**request)["JobFlowId"])
+
+
+def find_by_name(
+    emr: Any,
+    name: str,
+    *,
+    seconds: float = LIST_LAG_SECONDS,
+    interval_seconds: float = 10,
+    sleep: Callable[[float], None] = time.sleep,
+) -> ClusterStatus | None:
+    """The cluster of that name, in whatever state, searched for until ``seconds`` have passed.
+
+    Needed only where a launch was begun and its answer was lost: EMR's list may lag behind RunJobFlow.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        pages = emr.get_paginator("list_clusters").paginate()
+        for page in pages:
+            for cluster in page["Clusters"]:
+                if cluster["Name"] == name:
+                    return status_of(cluster)
+        if time.monotonic() + interval_seconds > deadline:
+            return None
+        sleep(interval_seconds)
+
+
+def terminate(emr: Any, cluster_id: ClusterId) -> None:
+    """Ask EMR to terminate the cluster; one that is gone already is no error."""
+    emr.terminate_job_flows(JobFlowIds=[cluster_id])
+    log.info("asked EMR to terminate cluster %s", cluster_id)
+
+
+def step_failure(emr: Any, cluster_id: ClusterId) -> str:
+    """What EMR says of the cluster's failed step, or nothing where it says nothing."""
+    try:
+        steps = emr.list_steps(ClusterId=cluster_id)["Steps"]
+    except (BotoCoreError, ClientError) as error:
+        # the failure is already known; a detail that cannot be had must not hide it
+        log.warning("the steps of cluster %s could not be listed: %s", cluster_id, error)
+        return ""
+    for step in steps:
+        details = step["Status"].get("FailureDetails")
+        if details:
+            words = [f"{key} {details[key]}" for key in ("Reason", "Message", "LogFile") if details.get(key)]
+            return f"step {step['Id']} ({step['Name']}): {', '.join(words)}"
+    return ""
+
+
+# Whether a fresh cluster may do better, by the code of the cluster's end. A failed step is judged by the job's own
+# failure.json; where it left none the cause is unknown.
+_INFRASTRUCTURE = frozenset({"INTERNAL_ERROR", "INSTANCE_FAILURE", "INSTANCE_FLEET_TIMEOUT", "BOOTSTRAP_FAILURE"})
+_CONFIGURATION = frozenset({"VALIDATION_ERROR"})
+
+
+def classify_end(status: ClusterStatus, *, attempt: int, step: str = "") -> Failure:
+    """The failure of a cluster that did not end well and whose job left no ``failure.json``.
+
+    Infrastructure is retried, a mistaken configuration is not, an unknown cause once.
+    """
+    code = (status.reason_code or "unknown").lower()
+    sentence = f"cluster {status.cluster_id} ended as {status.state}: {status.reason or code}"
+    if step:
+        sentence = f"{sentence}; {step}"
+    if status.reason_code in _INFRASTRUCTURE:
+        return Failure(code, sentence, retry=True)
+    if status.reason_code in _CONFIGURATION:
+        return Failure(code, sentence, retry=False)
+    return Failure(code, sentence, retry=attempt < 2)

@@ -1,0 +1,85 @@
+"""Airflow's connections and variables → AWS clients, database engines, the account's settings. Read by tasks only."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import boto3
+from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+from airflow.providers.amazon.aws.hooks.emr import EmrHook
+from airflow.sdk import BaseHook, Variable
+from airflow.sdk.exceptions import AirflowException
+from botocore.config import Config
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from sqlalchemy import Engine
+
+from trainyard import databases
+
+ACCOUNT_VARIABLE = "trainyard_account"
+_DEPLOYMENT_ID = r"^[a-z][a-z0-9-]{0,31}$"
+# throttling and lost connections delay a call, they do not fail it
+_PATIENT = Config(retries={"mode": "adaptive", "max_attempts": 12})
+# RunJobFlow has no client token: a call that botocore resends makes a second cluster
+_ONCE = Config(retries={"total_max_attempts": 1})
+
+
+class AccountError(AirflowException):
+    """The Airflow Variable ``trainyard_account`` is missing or mistaken."""
+
+
+class Account(BaseModel):
+    """What belongs to the AWS account and to no portfolio.
+
+    :param deployment: id of this Airflow installation; two deployments never touch each other's clusters
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    deployment: str = Field(pattern=_DEPLOYMENT_ID)
+
+
+def account() -> Account:
+    """The account's settings; raises AccountError with what is accepted."""
+    expected = f'expected a JSON object such as {{"deployment": "production"}}, the id matching {_DEPLOYMENT_ID}'
+    try:
+        value = Variable.get(ACCOUNT_VARIABLE, default=None)
+        if value is None:
+            raise AccountError(f"the Airflow Variable {ACCOUNT_VARIABLE} is not set; {expected}")
+        return Account.model_validate_json(value)
+    except ValidationError as error:
+        mistakes = "; ".join(
+            f"{'.'.join(map(str, item['loc'])) or 'it'}: {item['input']!r} ({item['msg']})"
+            for item in error.errors()
+        )
+        raise AccountError(f"the Airflow Variable {ACCOUNT_VARIABLE}: {mistakes}; {expected}") from error
+
+
+def emr_client(aws_conn_id: str) -> Any:
+    """A boto3 EMR client for everything but RunJobFlow."""
+    _require_connection(aws_conn_id)
+    return EmrHook(aws_conn_id=aws_conn_id, config=_PATIENT).conn
+
+
+def launching_emr_client(aws_conn_id: str) -> Any:
+    """A boto3 EMR client that sends each call once."""
+    _require_connection(aws_conn_id)
+    return EmrHook(aws_conn_id=aws_conn_id, config=_ONCE).conn
+
+
+def s3_client(aws_conn_id: str) -> Any:
+    """A boto3 S3 client."""
+    _require_connection(aws_conn_id)
+    hook: AwsBaseHook[boto3.client] = AwsBaseHook(aws_conn_id=aws_conn_id, client_type="s3", config=_PATIENT)
+    return hook.conn
+
+
+def database(conn_id: str) -> Engine:
+    """The SQLAlchemy engine of an Airflow connection to PostgreSQL."""
+    uri = BaseHook.get_connection(conn_id).get_uri()
+    return databases.engine(re.sub(r"^postgres(ql)?://", "postgresql://", uri))
+
+
+def _require_connection(aws_conn_id: str) -> None:
+    # the hook would fall back to boto3's own chain of credentials, which may be another account's
+    BaseHook.get_connection(aws_conn_id)

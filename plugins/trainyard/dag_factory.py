@@ -1,0 +1,102 @@
+"""A portfolio → its DAG: plan → per model create_cluster → wait_for_training → publish → freshness.
+
+The only place that builds operators. Task ids are static and sorted by model name, so that history stays with its model
+and adding one moves nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from airflow.sdk import DAG, CronTriggerTimetable, Param, TaskGroup
+
+from trainyard.operators import (
+    CREATE_TASK,
+    PLAN_TASK,
+    PUBLISH_TASK,
+    WAIT_TASK,
+    CreateTrainingCluster,
+    Freshness,
+    Plan,
+    Publish,
+    WaitForTraining,
+)
+from trainyard.portfolio import Portfolio, load_portfolio
+
+_AWS_RETRIES = {"retries": 3, "retry_delay": timedelta(seconds=30), "retry_exponential_backoff": True}
+
+
+def portfolio_dag(dag_file: str) -> DAG:
+    """The DAG of the portfolio that has the DAG file's stem: ``dags/demo.py`` → ``dags/portfolios/demo.yaml``.
+
+    :param dag_file: the DAG file's ``__file__``
+    :raises trainyard.portfolio.PortfolioError: every mistake of the portfolio's file, which Airflow shows as this
+        DAG's import error
+    """
+    path = Path(dag_file)
+    return build_dag(load_portfolio(path.parent / "portfolios" / f"{path.stem}.yaml"))
+
+
+def build_dag(portfolio: Portfolio) -> DAG:
+    """The DAG of a portfolio."""
+    dag = DAG(
+        dag_id=portfolio.name,
+        description=f"Trains, evaluates and publishes {len(portfolio.models)} models, each on an EMR cluster of its own.",
+        schedule=portfolio.schedule
+        and CronTriggerTimetable(portfolio.schedule, timezone=portfolio.time_zone),
+        start_date=datetime.combine(
+            portfolio.start_date, datetime.min.time(), tzinfo=ZoneInfo(portfolio.time_zone)
+        ),
+        catchup=False,
+        tags=[*portfolio.tags],
+        default_args={"owner": portfolio.owner},
+        params=_params(portfolio),
+        doc_md=__doc__,
+    )
+    with dag:
+        plan = Plan(task_id=PLAN_TASK, portfolio=portfolio, retries=2, retry_delay=timedelta(seconds=30))
+        publish = Publish(
+            task_id=PUBLISH_TASK, portfolio=portfolio, trigger_rule="all_done", **_AWS_RETRIES
+        )
+        freshness = Freshness(task_id="freshness", min_fresh=portfolio.min_fresh, retries=0)
+        for name in sorted(portfolio.models):
+            with TaskGroup(group_id=name):
+                create = CreateTrainingCluster(
+                    task_id=CREATE_TASK, portfolio=portfolio, model_name=name, **_AWS_RETRIES
+                )
+                wait = WaitForTraining(
+                    task_id=WAIT_TASK,
+                    portfolio=portfolio,
+                    model_name=name,
+                    retries=portfolio.models[name].retries,
+                    retry_delay=timedelta(seconds=30),
+                )
+            plan >> create >> wait >> publish
+        publish >> freshness
+    return dag
+
+
+def _params(portfolio: Portfolio) -> dict[str, Param]:
+    names = sorted(portfolio.models)
+    return {
+        "models": Param(
+            [],
+            type="array",
+            items={"enum": names},
+            examples=names,
+            description="The models to train; none chosen means all.",
+        ),
+        "data_date": Param(
+            None,
+            type=["null", "string"],
+            format="date",
+            description="The day whose features are trained on; empty: the run's day less the portfolio's lag.",
+        ),
+        "publish": Param(
+            True,
+            type="boolean",
+            description="False: metrics are recorded and no version is.",
+        ),
+    }

@@ -1,0 +1,89 @@
+"""What one DAG run is to do, resolved once: its data date, its models, whether it publishes. No Airflow, no AWS."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from trainyard.portfolio import Portfolio
+
+RUN_PARAMETERS = ("models", "data_date", "publish")
+
+
+class RunRequestError(Exception):
+    """The run was asked for something that cannot be; the text names the key, its value and what is accepted."""
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What a run is to do.
+
+    :param models: names, sorted
+    :param publish: false: the metrics are recorded and no version is
+    """
+
+    data_date: date
+    models: tuple[str, ...]
+    publish: bool
+
+
+def resolve_run(
+    *,
+    portfolio: Portfolio,
+    parameters: Mapping[str, Any],
+    conf_keys: Iterable[str],
+    logical_date: datetime | None,
+    run_after: datetime,
+) -> RunRequest:
+    """Resolve the run's parameters.
+
+    :param parameters: Airflow's merged params: ``models``, ``data_date``, ``publish``
+    :param conf_keys: the keys of the run's conf; Airflow lets unknown ones pass, and a mistyped ``modls`` would
+        train everything
+    :param logical_date: aware; none where the run was triggered without one
+    :param run_after: aware; stands in for the logical date where there is none
+    :raises RunRequestError: an unknown key or model, or a mistaken value
+    """
+    for key in conf_keys:
+        if key not in RUN_PARAMETERS:
+            raise RunRequestError(f"conf key {key!r} is not accepted; {_accepted(key, RUN_PARAMETERS)}")
+    publish = parameters.get("publish", True)
+    if not isinstance(publish, bool):
+        raise RunRequestError(f"publish: {publish!r} is not accepted; true or false is")
+    return RunRequest(
+        data_date=_data_date(portfolio, parameters.get("data_date"), logical_date or run_after),
+        models=_models(portfolio, parameters.get("models") or ()),
+        publish=publish,
+    )
+
+
+def _data_date(portfolio: Portfolio, asked: Any, moment: datetime) -> date:
+    if asked is None:
+        day = moment.astimezone(ZoneInfo(portfolio.time_zone)).date()
+        return day - timedelta(days=portfolio.data_lag_days)
+    try:
+        return date.fromisoformat(asked)
+    except (TypeError, ValueError):
+        raise RunRequestError(f"data_date: {asked!r} is not accepted; a date as 2026-01-31 is") from None
+
+
+def _models(portfolio: Portfolio, asked: Any) -> tuple[str, ...]:
+    if isinstance(asked, str) or not isinstance(asked, Iterable):
+        raise RunRequestError(f"models: {asked!r} is not accepted; a list of model names is")
+    chosen = set(asked)
+    for name in chosen - portfolio.models.keys():
+        raise RunRequestError(
+            f"models: {name!r} is not a model of {portfolio.name}; {_accepted(str(name), portfolio.models)}"
+        )
+    return tuple(sorted(chosen or portfolio.models))
+
+
+def _accepted(mistaken: str, known: Iterable[str]) -> str:
+    names = list(known)
+    near = difflib.get_close_matches(mistaken, names, n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    return f"accepted: {', '.join(names)}{hint}"

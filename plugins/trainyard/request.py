@@ -1,0 +1,77 @@
+"""A model's settings and its listed inputs → ``request.json``, all that the job is told (Contract: docs/training-folder.md)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from trainyard.inputs import InputObject, fingerprint
+from trainyard.portfolio import Model
+from trainyard.training import Sha256, Training
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The objects of each split; ``validation`` is none where the model has none of its own."""
+
+    train: Sequence[InputObject]
+    validation: Sequence[InputObject] | None
+    test: Sequence[InputObject]
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """What a model came from, besides its inputs."""
+
+    code_sha256: Sha256
+    portfolio_sha256: Sha256
+
+
+def training_request(
+    *, training: Training, attempt: int, model: Model, inputs: Inputs, lineage: Lineage, deadline: datetime
+) -> bytes:
+    """The bytes of ``request.json``: UTF-8 JSON with sorted keys.
+
+    :param deadline: aware time after which the job ends itself
+    """
+    everything = [*inputs.train, *(inputs.validation or ()), *inputs.test]
+    request: dict[str, Any] = {
+        "format_version": FORMAT_VERSION,
+        "training": {
+            "deployment": training.deployment,
+            "portfolio": training.portfolio,
+            "model": training.model,
+            "data_date": training.data_date.isoformat(),
+            "training_id": training.training_id,
+            "attempt": attempt,
+        },
+        "inputs": {
+            "train": [asdict(item) for item in inputs.train],
+            "validation": None if inputs.validation is None else [asdict(item) for item in inputs.validation],
+            "test": [asdict(item) for item in inputs.test],
+        },
+        "num_features": model.num_features,
+        "feature_space": model.feature_space,
+        "label_mapping": dict(model.label_mapping),
+        "group_key": None,
+        "learner": {"name": model.learner.name, "params": dict(model.learner.params)},
+        "threshold": model.threshold.model_dump(mode="json"),
+        "evaluation": {},
+        "champion": None,
+        "best_recent": None,
+        "output": training.attempt_folder(attempt),
+        "deadline": deadline.isoformat(),
+        "lineage": {
+            "code_sha256": lineage.code_sha256,
+            "portfolio_sha256": lineage.portfolio_sha256,
+            "input_fingerprint": fingerprint(everything),
+            "dag_id": training.dag_id,
+            "run_id": training.run_id,
+        },
+    }
+    return json.dumps(request, sort_keys=True, indent=1, allow_nan=False).encode()

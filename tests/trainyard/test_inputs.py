@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import boto3
+import pytest
+from trainyard.inputs import InputMissingError, fingerprint, list_input
+
+
+@pytest.fixture(scope="module")
+def s3(local_aws_url: str) -> Any:
+    return boto3.client(
+        "s3",
+        endpoint_url=local_aws_url,
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+
+
+@pytest.fixture
+def bucket(s3: Any) -> Iterator[str]:
+    name = f"inputs-{uuid4().hex[:8]}"
+    s3.create_bucket(Bucket=name)
+    return name
+
+
+def put(s3: Any, bucket: str, *keys: str, body: bytes = b"1 1:1\n") -> None:
+    for key in keys:
+        s3.put_object(Bucket=bucket, Key=key, Body=body)
+
+
+def test_the_data_objects_of_a_folder_are_listed_by_key(s3: Any, bucket: str) -> None:
+    put(s3, bucket, "f/part-1", "f/part-0", "f/_SUCCESS", "f/.part-0.crc", "f/_metadata")
+    put(s3, bucket, "f/empty", body=b"")
+    put(s3, bucket, "further/part-0")
+    found = list_input(s3, f"s3://{bucket}/f/", marker="_SUCCESS")
+    assert [item.uri for item in found] == [f"s3://{bucket}/f/part-0", f"s3://{bucket}/f/part-1"]
+    assert {item.size for item in found} == {6}
+
+
+def test_more_objects_than_a_page_holds_are_all_listed(s3: Any, bucket: str) -> None:
+    put(s3, bucket, *(f"many/part-{number:04}" for number in range(1_001)))
+    assert len(list_input(s3, f"s3://{bucket}/many/", marker=None)) == 1_001
+
+
+def test_a_folder_without_its_marker_is_not_whole(s3: Any, bucket: str) -> None:
+    put(s3, bucket, "f/part-0")
+    with pytest.raises(InputMissingError, match=f"s3://{bucket}/f/ has no _SUCCESS yet"):
+        list_input(s3, f"s3://{bucket}/f/", marker="_SUCCESS")
+    assert list_input(s3, f"s3://{bucket}/f/", marker=None)
+
+
+def test_a_marked_folder_without_data_is_missing(s3: Any, bucket: str) -> None:
+    put(s3, bucket, "f/_SUCCESS")
+    with pytest.raises(InputMissingError, match="holds no data object"):
+        list_input(s3, f"s3://{bucket}/f/", marker="_SUCCESS")
+
+
+def test_the_fingerprint_changes_with_the_content_only(s3: Any, bucket: str) -> None:
+    put(s3, bucket, "f/part-0")
+    first = fingerprint(list_input(s3, f"s3://{bucket}/f/", marker=None))
+    put(s3, bucket, "f/part-0")
+    assert fingerprint(list_input(s3, f"s3://{bucket}/f/", marker=None)) == first
+    put(s3, bucket, "f/part-0", body=b"0 1:1\n")
+    assert fingerprint(list_input(s3, f"s3://{bucket}/f/", marker=None)) != first
