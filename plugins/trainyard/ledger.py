@@ -1,0 +1,256 @@
+"""The ledger: in a training, out the attempts made for it, each one cluster.
+
+An attempt's row is written before its cluster is asked for and filled in as it lives, so that whoever comes
+after a crash (the task's next try, the reaper, publish) reads what was meant and how far it got. Attempts are
+numbered here and nowhere else. Table ``operations.attempt`` of the application database; every function is
+one transaction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import date, datetime
+from typing import Literal, NewType
+
+from sqlalchemy import Connection, Engine, RowMapping, TextClause, text
+
+from trainyard.databases import utc_values
+from trainyard.job_flow import cluster_name
+from trainyard.training import S3Uri, Sha256, Training, TrainingId
+
+ClusterId = NewType("ClusterId", str)
+StepId = NewType("StepId", str)
+State = Literal["intended", "launched", "ended"]
+Outcome = Literal["succeeded", "failed", "abandoned"]
+
+
+class LedgerError(RuntimeError):
+    """The ledger holds something else than the caller believes."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One row of the ledger; times are UTC."""
+
+    training_id: TrainingId
+    attempt: int
+    deployment: str
+    portfolio: str
+    model: str
+    data_date: date
+    dag_id: str
+    run_id: str
+    output_uri: S3Uri
+    aws_conn_id: str
+    cluster_name: str
+    cluster_id: ClusterId | None
+    step_id: StepId | None
+    request_sha256: Sha256 | None
+    state: State
+    outcome: Outcome | None
+    failure_code: str | None
+    failure_reason: str | None
+    intended_at: datetime
+    launched_at: datetime | None
+    ended_at: datetime | None
+
+
+_COLUMNS = ", ".join(field.name for field in fields(Attempt))
+
+# S608: the only thing formatted into these is our own list of columns
+_SELECT = text(f"SELECT {_COLUMNS} FROM operations.attempt WHERE training_id = :training_id ORDER BY attempt")  # noqa: S608
+
+_SELECT_MANY = text(
+    f"""
+    SELECT {_COLUMNS} FROM operations.attempt WHERE training_id = ANY(:training_ids)
+    ORDER BY training_id, attempt
+    """  # noqa: S608
+)
+
+_INSERT = text(
+    f"""
+    INSERT INTO operations.attempt
+        (training_id, attempt, deployment, portfolio, model, data_date, dag_id, run_id, output_uri,
+         aws_conn_id, cluster_name)
+    VALUES
+        (:training_id, :attempt, :deployment, :portfolio, :model, :data_date, :dag_id, :run_id, :output_uri,
+         :aws_conn_id, :cluster_name)
+    RETURNING {_COLUMNS}
+    """  # noqa: S608
+)
+
+_RECORD_REQUEST = text(
+    f"""
+    UPDATE operations.attempt SET request_sha256 = :request_sha256
+    WHERE training_id = :training_id AND attempt = :attempt
+      AND (state = 'intended' OR request_sha256 = :request_sha256)
+    RETURNING {_COLUMNS}
+    """  # noqa: S608
+)
+
+# a launch that arrives after the end is kept too: its cluster is alive and somebody must be able to end it
+_RECORD_LAUNCH = text(
+    f"""
+    UPDATE operations.attempt
+    SET cluster_id = :cluster_id,
+        step_id = coalesce(:step_id, step_id),
+        launched_at = coalesce(launched_at, clock_timestamp()),
+        state = CASE state WHEN 'intended' THEN 'launched' ELSE state END
+    WHERE training_id = :training_id AND attempt = :attempt
+      AND (cluster_id IS NULL OR cluster_id = :cluster_id)
+    RETURNING {_COLUMNS}
+    """  # noqa: S608
+)
+
+_RECORD_STEP = text(
+    f"""
+    UPDATE operations.attempt SET step_id = :step_id
+    WHERE training_id = :training_id AND attempt = :attempt AND cluster_id IS NOT NULL
+      AND (step_id IS NULL OR step_id = :step_id)
+    RETURNING {_COLUMNS}
+    """  # noqa: S608
+)
+
+_END = text(
+    f"""
+    UPDATE operations.attempt
+    SET state = 'ended', outcome = :outcome, failure_code = :failure_code, failure_reason = :failure_reason,
+        ended_at = clock_timestamp()
+    WHERE training_id = :training_id AND attempt = :attempt AND state <> 'ended'
+    RETURNING {_COLUMNS}
+    """  # noqa: S608
+)
+
+
+def allocate(app: Engine, *, training: Training, aws_conn_id: str) -> Attempt:
+    """The training's unfinished attempt if it has one, else its next, in state ``intended``.
+
+    Callers at the same time get the same attempt: one of them makes it, under a lock of the training's own.
+    """
+    with app.begin() as connection:
+        # a lock on rows could not hold the first attempt, which has none; taken in a statement of its own,
+        # since the next statement's snapshot must be younger than the lock
+        connection.execute(
+            text("SELECT pg_advisory_xact_lock(hashtextextended('trainyard.attempt.' || :training_id, 0))"),
+            {"training_id": training.training_id},
+        )
+        existing = _attempts(connection, training.training_id)
+        if existing and existing[-1].state != "ended":
+            return existing[-1]
+        number = len(existing) + 1
+        row = connection.execute(
+            _INSERT,
+            {
+                "training_id": training.training_id,
+                "attempt": number,
+                "deployment": training.deployment,
+                "portfolio": training.portfolio,
+                "model": training.model,
+                "data_date": training.data_date,
+                "dag_id": training.dag_id,
+                "run_id": training.run_id,
+                "output_uri": training.attempt_folder(number),
+                "aws_conn_id": aws_conn_id,
+                "cluster_name": cluster_name(training, number),
+            },
+        )
+        return _attempt(row.mappings().one())
+
+
+def attempts(app: Engine, training_id: TrainingId) -> list[Attempt]:
+    """Every attempt of a training, in ascending order."""
+    with app.connect() as connection:
+        return _attempts(connection, training_id)
+
+
+def attempts_by_training(app: Engine, training_ids: list[TrainingId]) -> dict[TrainingId, list[Attempt]]:
+    """The attempts of many trainings in one query; a training without one has an empty list."""
+    found: dict[TrainingId, list[Attempt]] = {training_id: [] for training_id in training_ids}
+    with app.connect() as connection:
+        for row in connection.execute(_SELECT_MANY, {"training_ids": training_ids}).mappings():
+            found[row["training_id"]].append(_attempt(row))
+    return found
+
+
+def record_request(app: Engine, *, training_id: TrainingId, attempt: int, request_sha256: Sha256) -> Attempt:
+    """Record the hash of ``request.json``, which may be rewritten until the cluster is launched.
+
+    :raises LedgerError: the attempt is already launched or ended with another request
+    """
+    return _update(app, _RECORD_REQUEST, training_id, attempt, request_sha256=request_sha256)
+
+
+def record_launch(
+    app: Engine,
+    *,
+    training_id: TrainingId,
+    attempt: int,
+    cluster_id: ClusterId,
+    step_id: StepId | None = None,
+) -> Attempt:
+    """Record the cluster, at once after RunJobFlow has answered or the cluster was found by its name.
+
+    An attempt that has ended meanwhile stays ended: look at the returned state before letting it run.
+
+    :raises LedgerError: the attempt has another cluster
+    """
+    return _update(app, _RECORD_LAUNCH, training_id, attempt, cluster_id=cluster_id, step_id=step_id)
+
+
+def record_step(app: Engine, *, training_id: TrainingId, attempt: int, step_id: StepId) -> Attempt:
+    """Record the id of the training's step on the recorded cluster.
+
+    :raises LedgerError: there is no cluster, or another step
+    """
+    return _update(app, _RECORD_STEP, training_id, attempt, step_id=step_id)
+
+
+def end(
+    app: Engine,
+    *,
+    training_id: TrainingId,
+    attempt: int,
+    outcome: Outcome,
+    failure_code: str | None = None,
+    failure_reason: str | None = None,
+) -> Attempt:
+    """End an attempt, once: the first end stays, and whoever comes later gets it back.
+
+    :raises LedgerError: there is no such attempt
+    """
+    parameters = {"training_id": training_id, "attempt": attempt, "outcome": outcome}
+    causes = {"failure_code": failure_code, "failure_reason": failure_reason}
+    with app.begin() as connection:
+        row = connection.execute(_END, parameters | causes).mappings().one_or_none()
+        return _attempt(row) if row is not None else _existing(connection, training_id, attempt)
+
+
+def _update(
+    app: Engine, statement: TextClause, training_id: TrainingId, attempt: int, **values: str | None
+) -> Attempt:
+    with app.begin() as connection:
+        parameters = {"training_id": training_id, "attempt": attempt, **values}
+        row = connection.execute(statement, parameters).mappings().one_or_none()
+        if row is not None:
+            return _attempt(row)
+        existing = _existing(connection, training_id, attempt)
+        raise LedgerError(
+            f"{existing.model}: attempt {attempt} of training {training_id} is {existing.state} with cluster "
+            f"{existing.cluster_id} and step {existing.step_id}; it does not take {values}"
+        )
+
+
+def _existing(connection: Connection, training_id: TrainingId, attempt: int) -> Attempt:
+    for existing in _attempts(connection, training_id):
+        if existing.attempt == attempt:
+            return existing
+    raise LedgerError(f"training {training_id} has no attempt {attempt} in the ledger; allocate it first")
+
+
+def _attempts(connection: Connection, training_id: TrainingId) -> list[Attempt]:
+    rows = connection.execute(_SELECT, {"training_id": training_id}).mappings()
+    return [_attempt(row) for row in rows]
+
+
+def _attempt(row: RowMapping) -> Attempt:
+    return Attempt(**utc_values(row))
