@@ -28,7 +28,7 @@ lint: .venv/ready ## ruff, mypy strict, import-linter, the lock against pyprojec
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	PYTHONPATH=.:spark_jobs $(BIN)/lint-imports
 	@exec bash .ci/check-lock $(BIN)/uv
 
 format: .venv/ready ## let ruff put the code in form

@@ -90,7 +90,7 @@ def find_by_name(
     emr: Any,
     name: str,
     *,
-    seconds: float = LIST_LAG_SECONDS,
+    seconds: float,
     interval_seconds: float = 10,
     sleep: Callable[[float], None] = time.sleep,
 ) -> ClusterStatus | None:

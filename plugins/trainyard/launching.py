@@ -115,7 +115,7 @@ def _search(clients: Clients, attempt: Attempt) -> ClusterStatus | None:
     if attempt.request_sha256 is None:
         return None
     log.info("the launch of %s was begun and its answer lost; searching EMR for it", attempt.cluster_name)
-    return clusters.find_by_name(clients.emr, attempt.cluster_name)
+    return clusters.find_by_name(clients.emr, attempt.cluster_name, seconds=clusters.LIST_LAG_SECONDS)
 
 
 def _launch(clients: Clients, order: Order, inputs: Inputs, attempt: Attempt) -> Attempt:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections import defaultdict
 from collections.abc import AsyncIterator, Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -31,9 +32,9 @@ _JITTER_SECONDS = 0.5
 
 log = logging.getLogger(__name__)
 
-# The clusters that triggers of this process wait for, by shared stream. The stream is opened with one trigger's
-# arguments only, so that this is how it learns of the others'.
-_watched: dict[Hashable, set[ClusterId]] = {}
+# The clusters that triggers of this process wait for, by shared stream and trigger. The stream is opened with one
+# trigger's arguments only, so that this is how it learns of the others'.
+_watched: defaultdict[Hashable, dict[int, ClusterId]] = defaultdict(dict)
 
 
 @dataclass(frozen=True)
@@ -82,13 +83,13 @@ class TrainingTrigger(BaseEventTrigger):
 
     @classmethod
     async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Sighting]:
-        watched = _watched.setdefault(_stream_key(kwargs), set())
+        watched = _watched[_stream_key(kwargs)]
         emr: Any = None
         while True:
             try:
                 # in a thread: a hook called in the event loop loses its connection and points at real AWS
                 emr = emr or await asyncio.to_thread(connections.emr_client, kwargs["aws_conn_id"])
-                sighting = await _look(emr, watched)
+                sighting = await _look(emr, frozenset(watched.values()))
             except asyncio.CancelledError:
                 raise
             except Exception:  # noqa: BLE001
@@ -100,8 +101,8 @@ class TrainingTrigger(BaseEventTrigger):
     async def filter_shared_stream(
         self, shared_stream: AsyncIterator[Sighting]
     ) -> AsyncIterator[TriggerEvent]:
-        watched = _watched.setdefault(self.shared_stream_key(), set())
-        watched.add(self.cluster_id)
+        watched = _watched[self.shared_stream_key()]
+        watched[id(self)] = self.cluster_id
         give_up_at = datetime.fromisoformat(self.give_up_at)
         try:
             async for sighting in shared_stream:
@@ -113,7 +114,7 @@ class TrainingTrigger(BaseEventTrigger):
                     yield TriggerEvent({"status": "overdue"})
                     return
         finally:
-            watched.discard(self.cluster_id)
+            del watched[id(self)]
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait alone, where there is no triggerer: ``airflow dags test``."""
@@ -171,9 +172,8 @@ def _stream_key(kwargs: Mapping[str, Any]) -> Hashable:
     return ("trainyard", kwargs["aws_conn_id"], kwargs["region_name"])
 
 
-async def _look(emr: Any, watched: set[ClusterId]) -> Sighting:
+async def _look(emr: Any, awaited: frozenset[ClusterId]) -> Sighting:
     """One round: every active cluster, and each watched one that is not among them."""
-    awaited = set(watched)
     seen: dict[ClusterId, ClusterStatus] = {}
     marker: dict[str, str] = {}
     while True:

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+os.environ.setdefault("AIRFLOW__CORE__UNIT_TEST_MODE", "True")
+
+from airflow.providers.amazon.aws.operators.emr import EmrCreateJobFlowOperator
+from airflow.providers.amazon.aws.sensors.emr import EmrStepSensor
+from airflow.serialization.serialized_objects import DagSerialization
+from trainyard.dag_factory import portfolio_dag
+from trainyard.portfolio import PortfolioError
+
+PORTFOLIO = """
+portfolio: shop
+schedule: "0 2 * * *"
+start_date: 2026-11-01
+time_zone: Europe/Berlin
+owner: data-science
+tags: [pricing]
+inputs:
+  train: s3://features/{model}/{data_date}/train/
+  test: s3://features/{model}/{data_date}/test/
+output_root: s3://output/models
+defaults:
+  num_features: 10
+  learner: {name: LogisticRegression, params: {regParam: 0.1}}
+  cluster:
+    log_uri: s3://output/logs
+    primary: {instance_type: m7g.xlarge}
+    core: {instance_type: m7g.xlarge, count: 2}
+models:
+  zebra:
+  apple: {num_features: 20}
+"""
+
+
+@pytest.fixture
+def dag_file(tmp_path: Path) -> Path:
+    (tmp_path / "portfolios").mkdir()
+    (tmp_path / "portfolios" / "shop.yaml").write_text(PORTFOLIO)
+    return tmp_path / "shop.py"
+
+
+def test_the_dag_has_two_tasks_per_model_and_ends_in_freshness(dag_file: Path) -> None:
+    dag = portfolio_dag(str(dag_file))
+    assert sorted(dag.task_ids) == [
+        "apple.create_cluster",
+        "apple.wait_for_training",
+        "freshness",
+        "plan",
+        "publish",
+        "zebra.create_cluster",
+        "zebra.wait_for_training",
+    ]
+    edges = {task.task_id: sorted(task.downstream_task_ids) for task in dag.tasks}
+    assert edges["plan"] == ["apple.create_cluster", "zebra.create_cluster"]
+    assert edges["apple.create_cluster"] == ["apple.wait_for_training"]
+    assert edges["apple.wait_for_training"] == edges["zebra.wait_for_training"] == ["publish"]
+    assert edges["publish"] == ["freshness"]
+    assert edges["freshness"] == []
+
+
+def test_the_tasks_are_the_provider_s_operators(dag_file: Path) -> None:
+    dag = portfolio_dag(str(dag_file))
+    assert isinstance(dag.get_task("apple.create_cluster"), EmrCreateJobFlowOperator)
+    assert isinstance(dag.get_task("apple.wait_for_training"), EmrStepSensor)
+    assert dag.get_task("publish").trigger_rule == "all_done"
+    assert dag.get_task("freshness").retries == 0
+
+
+def test_two_parses_serialize_to_the_same_so_that_no_parse_makes_a_dag_version(dag_file: Path) -> None:
+    first, second = (DagSerialization.to_dict(portfolio_dag(str(dag_file))) for _ in range(2))
+    assert first == second
+
+
+def test_the_schedule_goes_by_the_portfolio_s_time_zone(dag_file: Path) -> None:
+    timetable: Any = portfolio_dag(str(dag_file)).timetable
+    assert timetable.expression == "0 2 * * *"
+    assert "Europe/Berlin" in str(timetable.timezone)
+
+
+def test_a_broken_portfolio_is_an_import_error_that_names_the_place(dag_file: Path) -> None:
+    path = dag_file.parent / "portfolios" / "shop.yaml"
+    path.write_text(path.read_text().replace("num_features: 20", "num_featurs: 20"))
+    with pytest.raises(PortfolioError, match=r"shop\.yaml:\d+: model apple, num_featurs"):
+        portfolio_dag(str(dag_file))

@@ -1,0 +1,204 @@
+"""One cluster per attempt, whatever is lost between the ledger and EMR: a real PostgreSQL, boto3 against local_aws."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+from typing import Any
+from uuid import uuid4
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ReadTimeoutError
+from trainyard import clusters, databases, ledger
+from trainyard.inputs import InputMissingError
+from trainyard.job_flow import JobCode
+from trainyard.launching import Clients, LaunchRefusedError, Order, launch_attempt
+from trainyard.portfolio import Model
+from trainyard.request import Lineage
+from trainyard.training import S3Uri, Sha256, Training, split_uri
+
+CODE = JobCode(script=S3Uri("s3://none/train_evaluate.py"), py_files=S3Uri("s3://none/training_job.zip"))
+
+
+class Aws:
+    """Clients of a local_aws whose clusters never leave STARTING, and the EMR calls made through them."""
+
+    def __init__(self, endpoint_url: str) -> None:
+        self.calls: list[str] = []
+        # RunJobFlow is sent once, as in production
+        settings: dict[str, Any] = {
+            "endpoint_url": endpoint_url,
+            "region_name": "us-east-1",
+            "aws_access_key_id": "test",
+            "aws_secret_access_key": "test",
+            "config": Config(retries={"total_max_attempts": 1}),
+        }
+        self.emr = boto3.client("emr", **settings)
+        self.s3 = boto3.client("s3", **settings)
+        self.emr.meta.events.register("before-call.emr", lambda model, **_: self.calls.append(model.name))
+
+    def clusters_named(self, name: str) -> list[dict[str, Any]]:
+        pages = self.emr.get_paginator("list_clusters").paginate()
+        return [cluster for page in pages for cluster in page["Clusters"] if cluster["Name"] == name]
+
+
+@pytest.fixture
+def aws(idle_aws_url: str) -> Aws:
+    return Aws(idle_aws_url)
+
+
+@pytest.fixture
+def clients(aws: Aws, database_url: str) -> Clients:
+    app = databases.engine(database_url)
+    databases.upgrade_app_db(app)
+    return Clients(app=app, emr=aws.emr, launching_emr=aws.emr, s3=aws.s3)
+
+
+@pytest.fixture
+def order(aws: Aws) -> Order:
+    bucket = f"launching-{uuid4().hex[:8]}"
+    aws.s3.create_bucket(Bucket=bucket)
+    for split in ("train", "test"):
+        aws.s3.put_object(Bucket=bucket, Key=f"hotels/2026-11-22/{split}/part-0", Body=b"1 1:1\n")
+        aws.s3.put_object(Bucket=bucket, Key=f"hotels/2026-11-22/{split}/_SUCCESS")
+    model = Model.model_validate(
+        {
+            "name": "hotels",
+            "inputs": {
+                split: f"s3://{bucket}/{{model}}/{{data_date}}/{split}/" for split in ("train", "test")
+            },
+            "num_features": 1,
+            "learner": {"params": {"regParam": 0.1}},
+            "cluster": {
+                "log_uri": f"s3://{bucket}/logs/",
+                "primary": {"instance_type": "m7g.xlarge"},
+                "core": {"instance_type": "m7g.xlarge", "count": 1},
+            },
+        }
+    )
+    training = Training(
+        deployment="laptop",
+        portfolio="demo",
+        model="hotels",
+        data_date=date(2026, 11, 22),
+        dag_id="demo",
+        run_id=f"manual__{uuid4().hex}",
+        output_root=f"s3://{bucket}/models",
+    )
+    return Order(
+        training=training,
+        model=model,
+        code=CODE,
+        lineage=Lineage(code_sha256=Sha256("a" * 64), portfolio_sha256=Sha256("b" * 64)),
+        aws_conn_id="aws_default",
+    )
+
+
+def test_a_first_launch_makes_one_call_and_no_list(aws: Aws, clients: Clients, order: Order) -> None:
+    attempt = launch_attempt(clients, order)
+    assert aws.calls == ["RunJobFlow"]
+    assert (attempt.attempt, attempt.state) == (1, "launched")
+    assert [cluster["Id"] for cluster in aws.clusters_named(attempt.cluster_name)] == [attempt.cluster_id]
+
+
+def test_the_request_in_s3_is_the_one_whose_hash_the_ledger_holds(clients: Clients, order: Order) -> None:
+    attempt = launch_attempt(clients, order)
+    bucket, key = split_uri(order.training.request_uri(1))
+    body = clients.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    assert attempt.request_sha256 == hashlib.sha256(body).hexdigest()
+    request = json.loads(body)
+    assert request["training"]["training_id"] == order.training.training_id
+    assert [item["size"] for item in request["inputs"]["train"]] == [6]
+    assert request["output"] == attempt.output_uri
+
+
+def test_a_retry_resumes_the_live_attempt(aws: Aws, clients: Clients, order: Order) -> None:
+    first = launch_attempt(clients, order)
+    assert launch_attempt(clients, order).cluster_id == first.cluster_id
+    assert len(aws.clusters_named(first.cluster_name)) == 1
+
+
+def test_a_worker_killed_after_run_job_flow_finds_its_cluster_by_name(
+    aws: Aws, clients: Clients, order: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger, "record_launch", _raises(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            launch_attempt(clients, order)
+    attempt = launch_attempt(clients, order)
+    assert attempt.attempt == 1
+    assert [cluster["Id"] for cluster in aws.clusters_named(attempt.cluster_name)] == [attempt.cluster_id]
+
+
+def test_a_lost_reply_leads_to_no_second_cluster(
+    aws: Aws, clients: Clients, order: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose(emr: Any, request: dict[str, Any]) -> None:
+        emr.run_job_flow(**request)
+        raise ReadTimeoutError(endpoint_url="http://127.0.0.1")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(clusters, "launch", lose)
+        with pytest.raises(ReadTimeoutError):
+            launch_attempt(clients, order)
+    attempt = launch_attempt(clients, order)
+    assert [cluster["Id"] for cluster in aws.clusters_named(attempt.cluster_name)] == [attempt.cluster_id]
+
+
+def test_a_worker_killed_before_run_job_flow_launches_after_a_search(
+    aws: Aws, clients: Clients, order: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(clusters, "launch", _raises(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            launch_attempt(clients, order)
+    monkeypatch.setattr(clusters, "LIST_LAG_SECONDS", 0)
+    attempt = launch_attempt(clients, order)
+    assert aws.calls == ["ListClusters", "RunJobFlow"]
+    assert attempt.attempt == 1
+    assert len(aws.clusters_named(attempt.cluster_name)) == 1
+
+
+def test_a_cluster_that_ended_meanwhile_is_followed_by_a_fresh_attempt(
+    aws: Aws, clients: Clients, order: Order
+) -> None:
+    first = launch_attempt(clients, order)
+    clusters.terminate(aws.emr, ledger.ClusterId(str(first.cluster_id)))
+    second = launch_attempt(clients, order)
+    assert (second.attempt, second.state) == (2, "launched")
+    assert second.cluster_id != first.cluster_id
+    ended = ledger.attempts(clients.app, order.training.training_id)[0]
+    assert (ended.state, ended.outcome, ended.failure_code) == ("ended", "failed", "user_request")
+
+
+def test_a_refused_request_ends_the_attempt_with_emr_s_words(
+    clients: Clients, order: Order
+) -> None:
+    cluster = order.model.cluster.model_copy(update={"release": "emr-0.0.0"})
+    refused = replace(order, model=order.model.model_copy(update={"cluster": cluster}))
+    with pytest.raises(LaunchRefusedError, match=r"emr-0\.0\.0"):
+        launch_attempt(clients, refused)
+    (attempt,) = ledger.attempts(clients.app, order.training.training_id)
+    assert (attempt.state, attempt.failure_code) == ("ended", "launch_refused")
+
+
+def test_a_missing_input_takes_no_attempt(clients: Clients, order: Order) -> None:
+    inputs = order.model.inputs.model_copy(
+        update={"train": order.model.inputs.train.replace("/train/", "/none/")}
+    )
+    missing = replace(order, model=order.model.model_copy(update={"inputs": inputs}))
+    with pytest.raises(InputMissingError, match="/none/"):
+        launch_attempt(clients, missing)
+    assert ledger.attempts(clients.app, order.training.training_id) == []
+
+
+def _raises(error: type[BaseException]) -> Callable[..., None]:
+    def function(*_args: Any, **_kwargs: Any) -> None:
+        raise error
+
+    return function
