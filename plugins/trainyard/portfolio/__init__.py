@@ -1,0 +1,26 @@
+"""A portfolio's YAML file → validated, frozen values; every mistake of the file at once.
+
+In: the path of ``<name>.yaml``. Out: a :class:`Portfolio`, or a :class:`PortfolioError` that holds one
+:class:`Mistake` for each thing to correct. No Airflow, no AWS, no Spark: a file can be checked anywhere.
+"""
+
+from trainyard.portfolio.cluster import Cluster, InstanceGroup
+from trainyard.portfolio.load import load_portfolio
+from trainyard.portfolio.mistakes import Mistake, PortfolioError
+from trainyard.portfolio.schema import json_schema
+from trainyard.portfolio.values import Connections, Inputs, Learner, Model, Portfolio, Threshold
+
+__all__ = [
+    "Cluster",
+    "Connections",
+    "Inputs",
+    "InstanceGroup",
+    "Learner",
+    "Mistake",
+    "Model",
+    "Portfolio",
+    "PortfolioError",
+    "Threshold",
+    "json_schema",
+    "load_portfolio",
+]

@@ -1,0 +1,163 @@
+"""What pydantic refuses → mistakes that name the line, the section and what would be accepted."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import ErrorDetails
+
+from trainyard.portfolio import schema
+from trainyard.portfolio.mistakes import Mistake
+from trainyard.portfolio.rules import REFUSED
+from trainyard.portfolio.source import Path as FieldPath
+from trainyard.portfolio.source import Source
+
+_LONGEST_VALUE = 120
+
+
+class Findings:
+    """Collects a file's mistakes, each where its value stands and once."""
+
+    def __init__(self, file: Path, source: Source) -> None:
+        self._file = file
+        self._source = source
+        self._mistakes: dict[Mistake, None] = {}
+        # what has no value by its form needs no second mistake for its value
+        self._unreadable = {found.path for found in source.findings}
+        for found in source.findings:
+            self._note(found.line, found.path, None, found.problem, found.accepted)
+
+    @property
+    def mistakes(self) -> tuple[Mistake, ...]:
+        """What was found so far."""
+        return tuple(self._mistakes)
+
+    def in_order(self) -> tuple[Mistake, ...]:
+        """The mistakes by line."""
+        return tuple(sorted(self._mistakes, key=lambda mistake: mistake.line))
+
+    def add(self, path: FieldPath, value: str | None, problem: str, accepted: str) -> None:
+        """A mistake at a path of the file, or at the nearest thing above it that is there."""
+        self._note(self._line(path), path, value, problem, accepted)
+
+    def refused(self, path: FieldPath, value: Any, accepted: str = "") -> None:
+        """A value that its field does not accept."""
+        if value is None and path in self._unreadable:
+            return
+        self.add(path, _shown(value), "is not accepted", accepted or _accepted(path))
+
+    def unknown(self, path: FieldPath) -> None:
+        """A field that there is not."""
+        line = self._source.key_line(path) or self._line(path)
+        self._note(line, path, None, "is no known field", _instead_of(path))
+
+    def unknown_if_there(self, path: FieldPath) -> None:
+        """A field that the values have and the file must not."""
+        if self._source.key_line(path):
+            self.unknown(path)
+
+    def of_defaults(self, errors: Iterable[ErrorDetails]) -> None:
+        """What is wrong in the shared values alone; what they lack, models may have."""
+        for error in errors:
+            if error["type"] != "missing":
+                self._refuse(self._stands(("defaults", *error["loc"])), error)
+
+    def of_portfolio(self, errors: Iterable[ErrorDetails], *, models: int) -> None:
+        """What is wrong in the whole file. What each of several models lacks is told once."""
+        lacking: dict[FieldPath, list[str]] = defaultdict(list)
+        for error in errors:
+            path = error["loc"]
+            if error["type"] != "missing":
+                self._refuse(self._stands(path), error)
+            elif path[0] == "models" and len(path) > 2:
+                lacking[path[2:]].append(str(path[1]))
+            else:
+                self._missing(path)
+        for field, names in lacking.items():
+            if len(names) == models > 1:
+                self._missing(("defaults", *field))
+                continue
+            for name in names:
+                self._missing(("models", name, *field))
+
+    def _stands(self, path: FieldPath) -> FieldPath:
+        """The path of the layer that a merged value comes from: the model, the defaults, the portfolio."""
+        if path[0] not in {"models", "defaults"}:
+            return path
+        own = path[2:] if path[0] == "models" else path[1:]
+        if own and own[-1] == "[key]":
+            own = own[:-1]
+        candidates = (path, ("defaults", *own), own)
+        return next((place for place in candidates if own and self._source.key_line(place)), path)
+
+    def _refuse(self, path: FieldPath, error: ErrorDetails) -> None:
+        if error["type"] == "default_factory_not_called":
+            return  # another error's shadow
+        if error["type"] == "extra_forbidden":
+            self.unknown(path)
+            return
+        said = error["ctx"]["accepted"] if error["type"] == REFUSED else ""
+        if error["loc"][-1] == "[key]":
+            path = path[:-1] if path[-1] == "[key]" else path
+            said = said or schema.accepted_key(path[:-1])
+            self._note(self._source.key_line(path) or 0, path, _shown(path[-1]), "is not accepted", said)
+            return
+        self.refused(path, error["input"], said)
+
+    def _missing(self, path: FieldPath) -> None:
+        self.add(path, None, "is missing", _accepted(path))
+
+    def _line(self, path: FieldPath) -> int:
+        """Where a path stands, or else the nearest of its parents."""
+        while path:
+            line = self._source.line(path)
+            if line:
+                return line
+            # what no defaults hold would have to stand below models
+            path = ("models",) if path == ("defaults",) else path[:-1]
+        return 1
+
+    def _note(self, line: int, path: FieldPath, value: str | None, problem: str, accepted: str) -> None:
+        section, field = _section(path)
+        self._mistakes[Mistake(self._file, line, section, field, value, problem, accepted)] = None
+
+
+def _section(path: FieldPath) -> tuple[str, str]:
+    """``portfolio``, ``defaults`` or ``model <name>``, and the dotted rest."""
+    words = [str(part) for part in path]
+    if len(path) > 1 and path[0] == "models":
+        return f"model {words[1]}", ".".join(words[2:])
+    if path and path[0] == "defaults":
+        return "defaults", ".".join(words[1:])
+    return "portfolio", ".".join(words)
+
+
+def _accepted(path: FieldPath) -> str:
+    return schema.accepted(schema.field_schema(path) or {})
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+
+
+def _instead_of(path: FieldPath) -> str:
+    """What to write in place of an unknown field: where it belongs, the nearest known one, or all of them."""
+    name = str(path[-1])
+    if name == "name" and len(path) <= 3:
+        return "a model's name is its key under models"
+    paths = (entry.path for entry in schema.field_entries())
+    belongs = next((known for known in paths if known.rpartition(".")[2] == name), None)
+    known = schema.known_fields(path[:-1])
+    if belongs is not None:
+        inside = path[0] in {"models", "defaults"}
+        if inside and not belongs.startswith("defaults."):
+            return "it belongs at the top of the file"
+        return f"it belongs at {belongs.removeprefix('defaults.') if inside else belongs}"
+    near = get_close_matches(name, known, n=1)
+    return f"nearest: {near[0]}" if near else f"known are {', '.join(known)}"

@@ -1,0 +1,122 @@
+"""A portfolio's file → :class:`Portfolio`: layers merged, everything validated at once.
+
+A model's values are the portfolio's ``inputs``, below ``defaults``, below the model's own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from trainyard.portfolio.finding import Findings
+from trainyard.portfolio.mistakes import Mistake, PortfolioError
+from trainyard.portfolio.source import Source, YamlSyntaxError, read_source
+from trainyard.portfolio.values import Model, Portfolio
+
+# one value though it is written as a mapping: labels of two files mixed would let a wrong label pass
+_REPLACED_AS_A_WHOLE = frozenset({"label_mapping"})
+
+
+def load_portfolio(path: Path) -> Portfolio:
+    """The portfolio that ``path`` holds.
+
+    :raises PortfolioError: with every mistake of the file, in its order
+    """
+    content, source = _read(path)
+    findings = Findings(path, source)
+    portfolio = _portfolio(path, source.values, findings)
+    if portfolio is None or findings.mistakes:
+        raise PortfolioError(findings.in_order())
+    return portfolio.model_copy(update={"sha256": hashlib.sha256(content).hexdigest()})
+
+
+def merge(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
+    """``upper`` over ``lower``: a mapping is merged, anything else is replaced."""
+    merged = dict(lower)
+    for key, value in upper.items():
+        below = merged.get(key)
+        if isinstance(value, Mapping) and isinstance(below, Mapping) and key not in _REPLACED_AS_A_WHOLE:
+            merged[key] = merge(below, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _read(path: Path) -> tuple[bytes, Source]:
+    try:
+        content = path.read_bytes()
+        return content, read_source(content)
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror or error}"
+        raise PortfolioError((Mistake(path, 0, "portfolio", "", None, problem, "a YAML file"),)) from error
+    except YamlSyntaxError as error:
+        found = error.finding
+        mistake = Mistake(path, found.line, "portfolio", "", None, found.problem, found.accepted)
+        raise PortfolioError((mistake,)) from error
+
+
+def _portfolio(path: Path, values: Any, findings: Findings) -> Portfolio | None:
+    """The portfolio, as far as it can be made; what is wrong goes to ``findings``."""
+    if not isinstance(values, dict):
+        findings.add(
+            (),
+            None,
+            "is empty" if values is None else "is no mapping",
+            "fields such as portfolio: and models:",
+        )
+        return None
+    top = {key: value for key, value in values.items() if key not in {"inputs", "defaults", "models"}}
+    _refuse_computed(values, findings)
+    if isinstance(top.get("portfolio"), str) and top["portfolio"] != path.stem:
+        findings.refused(("portfolio",), top["portfolio"], f"the file's stem, {path.stem}")
+        top["portfolio"] = path.stem
+    inputs = _layer(values, "inputs", findings)
+    shared = merge({"inputs": inputs} if inputs else {}, _layer(values, "defaults", findings))
+    # alone as well: a mistake that every model happens to override still waits for the next one
+    _, errors = _validated(Model, {**shared, "name": "defaults"})
+    findings.of_defaults(errors)
+    models = values.get("models")
+    if isinstance(models, dict):
+        top["models"] = {name: _model_values(shared, models[name], name) for name in sorted(models)}
+    elif "models" in values:
+        top["models"] = {} if models is None else models
+    portfolio, errors = _validated(Portfolio, top)
+    findings.of_portfolio(errors, models=len(models) if isinstance(models, dict) else 0)
+    return portfolio
+
+
+def _refuse_computed(values: Mapping[str, Any], findings: Findings) -> None:
+    """The values that are computed are no fields of the file."""
+    models = values.get("models")
+    named = [("defaults",), *(("models", name) for name in (models if isinstance(models, dict) else ()))]
+    for path in (("sha256",), *((*section, "name") for section in named)):
+        findings.unknown_if_there(path)
+
+
+def _layer(values: Mapping[str, Any], field: str, findings: Findings) -> Mapping[str, Any]:
+    layer = values.get(field)
+    if layer is not None and not isinstance(layer, dict):
+        findings.refused((field,), layer)
+        return {}
+    return layer or {}
+
+
+def _model_values(shared: Mapping[str, Any], own: Any, name: str) -> Any:
+    if own is not None and not isinstance(own, dict):
+        return own
+    return {**merge(shared, own or {}), "name": name}
+
+
+_ValueT = TypeVar("_ValueT", bound=BaseModel)
+
+
+def _validated(kind: type[_ValueT], values: Mapping[str, Any]) -> tuple[_ValueT | None, list[ErrorDetails]]:
+    try:
+        return kind.model_validate(values), []
+    except ValidationError as error:
+        return None, error.errors(include_url=False)

@@ -1,0 +1,170 @@
+"""The values that a portfolio's file becomes.
+
+Every field's default, domain and meaning stands here, in ``cluster`` and in ``learners``, and nowhere else:
+the JSON schema, the errors and the table in ``docs/portfolios.md`` are made from them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+
+from trainyard.portfolio.cluster import Cluster
+from trainyard.portfolio.learners import LearnerParams
+from trainyard.portfolio.rules import (
+    Cron,
+    InputTemplate,
+    ModelName,
+    PortfolioName,
+    S3Folder,
+    Text,
+    TimeZone,
+    Value,
+    refuse,
+)
+
+
+class Connections(Value):
+    """Ids of the Airflow connections that the portfolio's DAG uses."""
+
+    aws: Text = Field(default="aws_default", description="Airflow connection to AWS.")
+    app_db: Text = Field(default="app_db", description="Airflow connection to the application database.")
+    analytics_db: Text = Field(
+        default="analytics_db", description="Airflow connection to the analytics database."
+    )
+
+
+class Inputs(Value):
+    """Where a model's features lie: S3 folders of LibSVM files, with placeholders for model and data date."""
+
+    train: InputTemplate = Field(description="What is learned from.")
+    validation: InputTemplate | None = Field(
+        default=None, description="What thresholds are weighed on; none: test."
+    )
+    test: InputTemplate = Field(description="What the metrics are computed on.")
+    marker: Text | None = Field(
+        default="_SUCCESS", description="Object that says a folder is whole; null where any object will do."
+    )
+
+    def resolve(self, *, model: str, data_date: date) -> Inputs:
+        """The same inputs without placeholders, for one model and data date (written as 2026-11-22)."""
+
+        def fill(template: str) -> str:
+            return template.format(model=model, data_date=data_date.isoformat())
+
+        return Inputs(
+            train=fill(self.train),
+            validation=None if self.validation is None else fill(self.validation),
+            test=fill(self.test),
+            marker=self.marker,
+        )
+
+
+class Learner(Value):
+    """What learns, and its parameters."""
+
+    name: Literal["LogisticRegression"] = Field(
+        default="LogisticRegression", description="A class of pyspark.ml.classification."
+    )
+    params: LearnerParams = Field(description="Parameters of the class, by its own names.")
+
+
+class Threshold(Value):
+    """The rule that turns a probability into a decision: yes from the threshold on."""
+
+    rule: Literal["fixed"] = Field(
+        default="fixed", description="fixed: the value below, whatever the data says."
+    )
+    value: float = Field(
+        default=0.5, ge=0, le=1, description="Probability from which on a row counts as positive."
+    )
+
+
+def _label_mapping(mapping: dict[str, int]) -> dict[str, int]:
+    labels: dict[float, str] = {}
+    for label in mapping:
+        try:
+            number = float(label)
+        except ValueError as error:
+            raise refuse(f"labels that are numbers, as LibSVM has them, unlike {label!r}") from error
+        if number in labels or not math.isfinite(number):
+            raise refuse(f"each finite label once, unlike {label!r}")
+        labels[number] = label
+    if set(mapping.values()) != {0, 1}:
+        raise refuse("labels that map to 0 and labels that map to 1, such as {-1: 0, 1: 1}")
+    return {_plain_number(number): mapping[label] for number, label in sorted(labels.items())}
+
+
+def _plain_number(number: float) -> str:
+    return str(int(number)) if number.is_integer() else repr(number)
+
+
+class Model(Value):
+    """One thing to learn."""
+
+    name: str = Field(description="Its key under models.")
+    inputs: Inputs = Field(description="Where the features lie.")
+    num_features: int = Field(
+        ge=1, le=2**31 - 1, description="Number of features: the highest index that a LibSVM row may have."
+    )
+    feature_space: Text = Field(
+        default_factory=lambda values: values["name"],
+        description="Id of what the features mean; the model's name by default. Change it whenever an index"
+        " changes its meaning: equal width is not equal meaning.",
+    )
+    label_mapping: Annotated[dict[str, Annotated[int, Field(ge=0, le=1)]], AfterValidator(_label_mapping)] = (
+        Field(
+            default={"0": 0, "1": 1},
+            description="The class, 0 or 1, of each label in the data; any other label fails the training."
+            " Replaced as a whole, never merged.",
+        )
+    )
+    learner: Learner = Field(description="What learns.")
+    threshold: Threshold = Field(
+        default=Threshold(), description="From which probability on the answer is yes."
+    )
+    cluster: Cluster = Field(description="The cluster that each training gets.")
+    retries: int = Field(
+        default=2,
+        ge=0,
+        le=10,
+        description="Further tries, each on a fresh cluster, where another may succeed.",
+    )
+
+
+class Portfolio(Value):
+    """Models that share a schedule and defaults: one file, one DAG."""
+
+    name: PortfolioName = Field(alias="portfolio", description="Its name: the file's stem, and the DAG's id.")
+    schedule: Cron | None = Field(description="When it runs, in time_zone; null: only when triggered.")
+    start_date: date = Field(description="First day on which the schedule holds.")
+    time_zone: TimeZone = Field(default="UTC", description="Zone of the schedule and of the data dates.")
+    owner: Text = Field(description="Who answers for it; shown in Airflow.")
+    tags: tuple[Annotated[Text, Field(max_length=100)], ...] = Field(
+        default=(), description="Tags in Airflow."
+    )
+    data_lag_days: int = Field(
+        default=1, ge=0, le=365, description="Days from the data date to the run: at two in the morning, 1."
+    )
+    output_root: S3Folder = Field(description="S3 folder below which trainings and staged code lie.")
+    connections: Connections = Field(default=Connections(), description="Airflow connections to use.")
+    models: Mapping[ModelName, Model] = Field(min_length=1, description="The models, by name.")
+    # after the models: its upper limit is their number
+    min_fresh: int | None = Field(
+        default=None,
+        ge=0,
+        description="Chosen models that must be fresh for the run to be green; null: all of them.",
+    )
+    sha256: str = Field(default="", description="Of the file's bytes.")
+
+    @field_validator("min_fresh")
+    @classmethod
+    def _at_most_all(cls, min_fresh: int | None, info: ValidationInfo) -> int | None:
+        models = info.data.get("models")
+        if min_fresh is not None and models is not None and min_fresh > len(models):
+            raise refuse(f"a whole number of at most {len(models)}, the number of models, or null")
+        return min_fresh
