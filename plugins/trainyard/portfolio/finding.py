@@ -56,11 +56,6 @@ class Findings:
         line = self._source.key_line(path) or self._line(path)
         self._note(line, path, None, "is no known field", _instead_of(path))
 
-    def unknown_if_there(self, path: FieldPath) -> None:
-        """A field that the values have and the file must not."""
-        if self._source.key_line(path):
-            self.unknown(path)
-
     def of_defaults(self, errors: Iterable[ErrorDetails]) -> None:
         """What is wrong in the shared values alone; what they lack, models may have."""
         for error in errors:

@@ -92,10 +92,14 @@ def _portfolio(path: Path, values: Any, findings: Findings) -> Portfolio | None:
 
 def _refuse_computed(values: Mapping[str, Any], findings: Findings) -> None:
     """The values that are computed are no fields of the file."""
-    models = values.get("models")
-    named = [("defaults",), *(("models", name) for name in (models if isinstance(models, dict) else ()))]
-    for path in (("sha256",), *((*section, "name") for section in named)):
-        findings.unknown_if_there(path)
+    if "sha256" in values:
+        findings.unknown(("sha256",))
+    defaults, models = values.get("defaults"), values.get("models")
+    if isinstance(defaults, dict) and "name" in defaults:
+        findings.unknown(("defaults", "name"))
+    for name, model in models.items() if isinstance(models, dict) else ():
+        if isinstance(model, dict) and "name" in model:
+            findings.unknown(("models", name, "name"))
 
 
 def _layer(values: Mapping[str, Any], field: str, findings: Findings) -> Mapping[str, Any]:

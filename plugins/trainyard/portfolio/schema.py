@@ -163,11 +163,12 @@ class FieldEntry:
     required: bool
 
 
-def field_entries() -> Iterator[FieldEntry]:
+@cache
+def field_entries() -> tuple[FieldEntry, ...]:
     """Every field of the file once, in the file's order; a model's own below ``defaults``."""
     raw = Portfolio.model_json_schema()
     required = {name: set(part.get("required", ())) for name, part in raw["$defs"].items()}
-    yield from _entries("", _file_schema(), set(raw["required"]), required)
+    return tuple(_entries("", _file_schema(), set(raw["required"]), required))
 
 
 def _entries(

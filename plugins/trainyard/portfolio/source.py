@@ -54,12 +54,13 @@ class Source:
     root: yaml.Node | None
     values: Any = None
     findings: list[Finding] = field(default_factory=list)
+    _steps: dict[int, dict[str | int, tuple[yaml.Node, yaml.Node]]] = field(default_factory=dict)
 
     def line(self, path: Path) -> int | None:
         """Line, from 1, of a scalar, or of the key of a mapping or list; none where nothing stands."""
         node, line = self.root, 1
         for part in path:
-            step = _step(node, part)
+            step = self._step(node, part)
             if step is None:
                 return None
             key, node = step
@@ -72,10 +73,18 @@ class Source:
         *parents, last = path
         node = self.root
         for part in parents:
-            step = _step(node, part)
+            step = self._step(node, part)
             node = None if step is None else step[1]
-        step = _step(node, last)
+        step = self._step(node, last)
         return None if step is None else int(step[0].start_mark.line) + 1
+
+    def _step(self, node: yaml.Node | None, part: str | int) -> tuple[yaml.Node, yaml.Node] | None:
+        if not isinstance(node, yaml.CollectionNode):
+            return None
+        if id(node) not in self._steps:
+            # asked for mistakes only, but a file of a thousand models may have a thousand of them
+            self._steps[id(node)] = _steps(node)
+        return self._steps[id(node)].get(part)
 
 
 def read_source(content: bytes) -> Source:
@@ -100,12 +109,13 @@ def _syntax_finding(error: yaml.YAMLError, content: bytes) -> Finding:
     return Finding((), line, f"no YAML: {getattr(error, 'reason', error)}", "text in UTF-8")
 
 
-def _step(node: yaml.Node | None, part: str | int) -> tuple[yaml.Node, yaml.Node] | None:
+def _steps(node: yaml.CollectionNode) -> dict[str | int, tuple[yaml.Node, yaml.Node]]:
+    """What stands directly below a mapping or list: by key the key and the value, by place the item twice."""
     if isinstance(node, yaml.MappingNode):
-        return next(((key, value) for key, value in node.value if key.value == str(part)), None)
-    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-        return node.value[part], node.value[part]
-    return None
+        # reversed, so that the first of two equal keys stays: it is the one that has the value
+        scalars = ((key, value) for key, value in reversed(node.value) if isinstance(key.value, str))
+        return {key.value: (key, value) for key, value in scalars}
+    return {place: (item, item) for place, item in enumerate(node.value)}
 
 
 class _Constructor:
