@@ -1,12 +1,13 @@
 """What Airflow loads from the plugins folder.
 
-The operators are imported here, once, in the process that forks the workers: each worker would else spend seconds on it.
+The operators are imported here, once, in the process that forks the workers: each would else spend seconds on it.
 """
 
 from __future__ import annotations
 
-import trainyard.dag_factory  # noqa: F401
 from airflow.plugins_manager import AirflowPlugin
+
+import trainyard.dag_factory  # noqa: F401
 
 
 class TrainyardPlugin(AirflowPlugin):

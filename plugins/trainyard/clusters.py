@@ -20,6 +20,10 @@ from trainyard.ledger import ClusterId
 LIVE_STATES = ("STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING")
 ACTIVE_STATES = (*LIVE_STATES, "TERMINATING")
 
+_THROTTLED = frozenset(
+    {"ThrottlingException", "Throttling", "RequestLimitExceeded", "TooManyRequestsException"}
+)
+
 # how long a cluster may stay out of ListClusters after RunJobFlow made it
 LIST_LAG_SECONDS = 120
 
@@ -44,6 +48,14 @@ class ClusterStatus:
     def succeeded(self) -> bool:
         """Whether it ended because all its steps completed."""
         return self.ended and self.reason_code == "ALL_STEPS_COMPLETED"
+
+
+class LaunchRefusedError(Exception):
+    """EMR refused a RunJobFlow request for what it asks; a retry would be refused as well."""
+
+
+class LaunchThrottledError(Exception):
+    """EMR refused a RunJobFlow request for the number of calls, before it made anything."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +94,20 @@ def launch(emr: Any, request: Mapping[str, Any]) -> ClusterId:
 
     :param emr: a boto3 EMR client that does not resend by itself (``total_max_attempts`` 1): RunJobFlow has no
         client token, so that a resent call makes a second cluster
+    :raises LaunchRefusedError: the request is at fault
+    :raises LaunchThrottledError: asking again is safe
+    :raises botocore.exceptions.BotoCoreError: the answer was lost, so that there may be a cluster
     """
-    return ClusterId(emr.run_job_flow(**request)["JobFlowId"])
+    try:
+        return ClusterId(emr.run_job_flow(**request)["JobFlowId"])
+    except ClientError as error:
+        answer = error.response
+        sentence = f"EMR refused to launch {request['Name']}: {error}"
+        if answer.get("Error", {}).get("Code") in _THROTTLED:
+            raise LaunchThrottledError(sentence) from error
+        if answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 500) < 500:
+            raise LaunchRefusedError(sentence) from error
+        raise
 
 
 def find_by_name(
@@ -134,7 +158,9 @@ def step_failure(emr: Any, cluster_id: ClusterId) -> str:
 
 # Whether a fresh cluster may do better, by the code of the cluster's end. A failed step is judged by the job's own
 # failure.json; where it left none the cause is unknown.
-_INFRASTRUCTURE = frozenset({"INTERNAL_ERROR", "INSTANCE_FAILURE", "INSTANCE_FLEET_TIMEOUT", "BOOTSTRAP_FAILURE"})
+_INFRASTRUCTURE = frozenset(
+    {"INTERNAL_ERROR", "INSTANCE_FAILURE", "INSTANCE_FLEET_TIMEOUT", "BOOTSTRAP_FAILURE"}
+)
 _CONFIGURATION = frozenset({"VALIDATION_ERROR"})
 
 

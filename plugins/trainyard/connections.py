@@ -41,7 +41,9 @@ class Account(BaseModel):
 
 def account() -> Account:
     """The account's settings; raises AccountError with what is accepted."""
-    expected = f'expected a JSON object such as {{"deployment": "production"}}, the id matching {_DEPLOYMENT_ID}'
+    expected = (
+        f'expected a JSON object such as {{"deployment": "production"}}, the id matching {_DEPLOYMENT_ID}'
+    )
     try:
         value = Variable.get(ACCOUNT_VARIABLE, default=None)
         if value is None:

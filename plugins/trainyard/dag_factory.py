@@ -43,7 +43,7 @@ def build_dag(portfolio: Portfolio) -> DAG:
     """The DAG of a portfolio."""
     dag = DAG(
         dag_id=portfolio.name,
-        description=f"Trains, evaluates and publishes {len(portfolio.models)} models, each on an EMR cluster of its own.",
+        description=f"Trains and publishes {len(portfolio.models)} models, each on an EMR cluster of its own.",
         schedule=portfolio.schedule
         and CronTriggerTimetable(portfolio.schedule, timezone=portfolio.time_zone),
         start_date=datetime.combine(
@@ -57,9 +57,7 @@ def build_dag(portfolio: Portfolio) -> DAG:
     )
     with dag:
         plan = Plan(task_id=PLAN_TASK, portfolio=portfolio, retries=2, retry_delay=timedelta(seconds=30))
-        publish = Publish(
-            task_id=PUBLISH_TASK, portfolio=portfolio, trigger_rule="all_done", **_AWS_RETRIES
-        )
+        publish = Publish(task_id=PUBLISH_TASK, portfolio=portfolio, trigger_rule="all_done", **_AWS_RETRIES)
         freshness = Freshness(task_id="freshness", min_fresh=portfolio.min_fresh, retries=0)
         for name in sorted(portfolio.models):
             with TaskGroup(group_id=name):
@@ -95,7 +93,7 @@ def _params(portfolio: Portfolio) -> dict[str, Param]:
             description="The day whose features are trained on; empty: the run's day less the portfolio's lag.",
         ),
         "publish": Param(
-            True,
+            default=True,
             type="boolean",
             description="False: metrics are recorded and no version is.",
         ),

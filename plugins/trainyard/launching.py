@@ -1,7 +1,7 @@
 """A training → a running attempt: its request written, its cluster launched or adopted. Clients are handed in.
 
-The order is what keeps promise one, one cluster per attempt: the intent is in the ledger before RunJobFlow is called and
-the cluster's id at once after it; only an intent whose answer was lost makes us search for the cluster by its name.
+The order is what keeps one cluster per attempt: the intent is in the ledger before RunJobFlow is called and the
+cluster's id at once after it; only an intent whose answer was lost makes us search for the cluster by its name.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from botocore.exceptions import ClientError
 from sqlalchemy import Engine
 
 from trainyard import clusters, ledger
@@ -28,14 +27,10 @@ from trainyard.training import Sha256, Training, split_uri
 
 # An overdue cluster has had this long beyond the job's own deadline to provision and to end by itself.
 GRACE = timedelta(minutes=30)
-_THROTTLED = frozenset({"ThrottlingException", "Throttling", "RequestLimitExceeded", "TooManyRequestsException"})
-_LAUNCH_PATIENCE_SECONDS = 900
+# Throttling delays a launch; beyond this the task fails and its next try goes on with the same attempt.
+_THROTTLED_SECONDS = 900
 
 log = logging.getLogger(__name__)
-
-
-class LaunchRefusedError(Exception):
-    """EMR refused the RunJobFlow request; the text holds its words. A retry would be refused as well."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +58,7 @@ def launch_attempt(clients: Clients, order: Order) -> Attempt:
     """The training's live attempt: resumed if it has one, else a new one with a cluster of its own.
 
     :raises trainyard.inputs.InputMissingError: an input is not there; no attempt was taken
-    :raises LaunchRefusedError: EMR refused the request; the attempt has ended as failed
+    :raises trainyard.clusters.LaunchRefusedError: EMR refused the request; the attempt has ended as failed
     """
     inputs = _list_inputs(clients.s3, order)
     attempt = ledger.allocate(clients.app, training=order.training, aws_conn_id=order.aws_conn_id)
@@ -103,9 +98,7 @@ def _list_inputs(s3: Any, order: Order) -> Inputs:
     marker = order.model.inputs.marker
     return Inputs(
         train=list_input(s3, places.train, marker=marker),
-        validation=None
-        if places.validation is None
-        else list_input(s3, places.validation, marker=marker),
+        validation=None if places.validation is None else list_input(s3, places.validation, marker=marker),
         test=list_input(s3, places.test, marker=marker),
     )
 
@@ -143,31 +136,26 @@ def _launch(clients: Clients, order: Order, inputs: Inputs, attempt: Attempt) ->
 
 
 def _run_job_flow(clients: Clients, attempt: Attempt, request: dict[str, Any]) -> ClusterId:
-    deadline = time.monotonic() + _LAUNCH_PATIENCE_SECONDS
+    give_up = time.monotonic() + _THROTTLED_SECONDS
     delay_seconds = 2.0
     while True:
         try:
             return clusters.launch(clients.launching_emr, request)
-        except ClientError as error:
-            code = error.response.get("Error", {}).get("Code", "")
-            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
-            if code in _THROTTLED and time.monotonic() < deadline:
-                # refused before anything was made, so that asking again is safe
-                time.sleep(delay_seconds + random.uniform(0, delay_seconds))  # noqa: S311
-                delay_seconds = min(2 * delay_seconds, 30)
-                continue
-            if code in _THROTTLED or status >= 500:
+        except clusters.LaunchThrottledError:
+            if time.monotonic() > give_up:
                 raise
-            sentence = f"EMR refused to launch {attempt.cluster_name}: {error}"
+        except clusters.LaunchRefusedError as error:
             ledger.end(
                 clients.app,
                 training_id=attempt.training_id,
                 attempt=attempt.attempt,
                 outcome="failed",
                 failure_code="launch_refused",
-                failure_reason=sentence,
+                failure_reason=str(error),
             )
-            raise LaunchRefusedError(sentence) from error
+            raise
+        time.sleep(delay_seconds + random.uniform(0, delay_seconds))  # noqa: S311
+        delay_seconds = min(2 * delay_seconds, 30)
 
 
 def _record(clients: Clients, order: Order, attempt: Attempt, cluster_id: ClusterId) -> Attempt:

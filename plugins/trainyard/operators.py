@@ -22,7 +22,7 @@ from trainyard import clusters, connections, databases, job_code, ledger
 from trainyard.clusters import Failure
 from trainyard.inputs import InputMissingError
 from trainyard.job_flow import JobCode
-from trainyard.launching import Clients, LaunchRefusedError, Order, give_up_at, launch_attempt
+from trainyard.launching import Clients, Order, give_up_at, launch_attempt
 from trainyard.ledger import Attempt, ClusterId
 from trainyard.planning import RunRequestError, resolve_run
 from trainyard.portfolio import Portfolio
@@ -266,9 +266,7 @@ def _order(portfolio: Portfolio, model_name: str, context: Any) -> Order:
         training=_training(portfolio, model_name, plan, context["dag_run"]),
         model=portfolio.models[model_name],
         code=JobCode(script=S3Uri(plan.script), py_files=S3Uri(plan.py_files)),
-        lineage=Lineage(
-            code_sha256=Sha256(plan.code_sha256), portfolio_sha256=Sha256(portfolio.sha256)
-        ),
+        lineage=Lineage(code_sha256=Sha256(plan.code_sha256), portfolio_sha256=Sha256(portfolio.sha256)),
         aws_conn_id=portfolio.connections.aws,
     )
 
@@ -289,7 +287,7 @@ def _launch(operator: CreateTrainingCluster | WaitForTraining, context: Any) -> 
         attempt = launch_attempt(_clients(operator.portfolio), order)
     except InputMissingError as error:
         raise AirflowFailException(f"input_missing: {error}") from error
-    except LaunchRefusedError as error:
+    except clusters.LaunchRefusedError as error:
         raise AirflowFailException(str(error)) from error
     _link(operator, context, attempt)
     return attempt
@@ -308,7 +306,7 @@ def _link(operator: CreateTrainingCluster | WaitForTraining, context: Any, attem
         log_uri = operator.portfolio.models[operator.model_name].cluster.log_uri
         EmrClusterLink.persist(**place)
         EmrLogsLink.persist(**place, log_uri="/".join(split_uri(log_uri)))
-    except Exception:  # noqa: BLE001
+    except Exception:
         log.warning("the links to cluster %s could not be made", attempt.cluster_id, exc_info=True)
 
 

@@ -1,4 +1,4 @@
-"""A model's settings and its listed inputs → ``request.json``, all that the job is told (Contract: docs/training-folder.md)."""
+"""A model's settings and its listed inputs → ``request.json``, all that the job is told: docs/training-folder.md."""
 
 from __future__ import annotations
 

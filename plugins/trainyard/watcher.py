@@ -92,7 +92,7 @@ class TrainingTrigger(BaseEventTrigger):
                 sighting = await _look(emr, frozenset(watched.values()))
             except asyncio.CancelledError:
                 raise
-            except Exception:  # noqa: BLE001
+            except Exception:
                 log.warning("EMR could not be asked; the next round will", exc_info=True)
                 emr, sighting = None, Sighting()
                 await _pause()
@@ -141,7 +141,7 @@ class TrainingTrigger(BaseEventTrigger):
             return TriggerEvent({"status": "ended"})
         try:
             await asyncio.to_thread(self._end, "succeeded", None, None)
-        except Exception:  # noqa: BLE001
+        except Exception:
             # publish ends what it finds with a manifest: the ledger's word is late then, not lost
             self.log.warning("the ledger could not be reached; publish will record the end", exc_info=True)
         return TaskSuccessEvent()
@@ -165,7 +165,7 @@ class TrainingTrigger(BaseEventTrigger):
         states = RuntimeTaskInstance.get_task_states(
             dag_id=task.dag_id, task_ids=[task.task_id], run_ids=[task.run_id]
         )
-        return states.get(task.run_id, {}).get(task.task_id) == "deferred"
+        return bool(states.get(task.run_id, {}).get(task.task_id) == "deferred")
 
 
 def _stream_key(kwargs: Mapping[str, Any]) -> Hashable:

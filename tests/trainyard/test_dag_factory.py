@@ -11,6 +11,7 @@ os.environ.setdefault("AIRFLOW__CORE__UNIT_TEST_MODE", "True")
 from airflow.providers.amazon.aws.operators.emr import EmrCreateJobFlowOperator
 from airflow.providers.amazon.aws.sensors.emr import EmrStepSensor
 from airflow.serialization.serialized_objects import DagSerialization
+
 from trainyard.dag_factory import portfolio_dag
 from trainyard.portfolio import PortfolioError
 

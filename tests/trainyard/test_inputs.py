@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import boto3
 import pytest
+
 from trainyard.inputs import InputMissingError, fingerprint, list_input
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.validate import ParamValidator
+
 from trainyard.job_flow import JobCode, cluster_name, job_flow_request
 from trainyard.portfolio import Cluster
 from trainyard.training import S3Uri, Training
@@ -65,7 +66,10 @@ def test_the_request_is_the_golden_one_and_one_that_emr_knows(name: str) -> None
 
 def test_a_portfolio_s_tag_cannot_hide_one_that_the_reaper_reads() -> None:
     request = job_flow_request(
-        training=TRAINING, attempt=1, cluster=Cluster.model_validate({**SMALL, "tags": {"team": "a"}}), code=CODE
+        training=TRAINING,
+        attempt=1,
+        cluster=Cluster.model_validate({**SMALL, "tags": {"team": "a"}}),
+        code=CODE,
     )
     tags = {tag["Key"]: tag["Value"] for tag in request["Tags"]}
     assert tags["trainyard:deployment"] == "laptop"

@@ -14,10 +14,11 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ReadTimeoutError
+
 from trainyard import clusters, databases, ledger
 from trainyard.inputs import InputMissingError
 from trainyard.job_flow import JobCode
-from trainyard.launching import Clients, LaunchRefusedError, Order, launch_attempt
+from trainyard.launching import Clients, Order, launch_attempt
 from trainyard.portfolio import Model
 from trainyard.request import Lineage
 from trainyard.training import S3Uri, Sha256, Training, split_uri
@@ -176,12 +177,10 @@ def test_a_cluster_that_ended_meanwhile_is_followed_by_a_fresh_attempt(
     assert (ended.state, ended.outcome, ended.failure_code) == ("ended", "failed", "user_request")
 
 
-def test_a_refused_request_ends_the_attempt_with_emr_s_words(
-    clients: Clients, order: Order
-) -> None:
+def test_a_refused_request_ends_the_attempt_with_emr_s_words(clients: Clients, order: Order) -> None:
     cluster = order.model.cluster.model_copy(update={"release": "emr-0.0.0"})
     refused = replace(order, model=order.model.model_copy(update={"cluster": cluster}))
-    with pytest.raises(LaunchRefusedError, match=r"emr-0\.0\.0"):
+    with pytest.raises(clusters.LaunchRefusedError, match=r"emr-0\.0\.0"):
         launch_attempt(clients, refused)
     (attempt,) = ledger.attempts(clients.app, order.training.training_id)
     assert (attempt.state, attempt.failure_code) == ("ended", "launch_refused")

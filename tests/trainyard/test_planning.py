@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
 from trainyard.planning import RunRequest, RunRequestError, resolve_run
 
 # what resolve_run reads of a portfolio
@@ -49,14 +50,21 @@ def test_no_models_chosen_means_all_and_a_choice_is_sorted() -> None:
 @pytest.mark.parametrize(
     ("conf", "sentence"),
     [
-        ({"modls": ["hotels"]}, "conf key 'modls' is not accepted; accepted: models, data_date, publish (did you mean 'models'?)"),
-        ({"models": ["hotel"]}, "models: 'hotel' is not a model of demo; accepted: breast_cancer, flights, hotels (did you mean 'hotels'?)"),
+        (
+            {"modls": ["hotels"]},
+            "conf key 'modls' is not accepted; accepted: models, data_date, publish (did you mean 'models'?)",
+        ),
+        (
+            {"models": ["hotel"]},
+            "models: 'hotel' is not a model of demo; "
+            "accepted: breast_cancer, flights, hotels (did you mean 'hotels'?)",
+        ),
         ({"models": "hotels"}, "models: 'hotels' is not accepted; a list of model names is"),
         ({"data_date": "31.1.2026"}, "data_date: '31.1.2026' is not accepted; a date as 2026-01-31 is"),
         ({"data_date": 20260131}, "data_date: 20260131 is not accepted; a date as 2026-01-31 is"),
         ({"publish": "no"}, "publish: 'no' is not accepted; true or false is"),
     ],
-)  # fmt: skip
+)
 def test_a_mistaken_request_is_refused_with_what_is_accepted(conf: dict[str, Any], sentence: str) -> None:
     with pytest.raises(RunRequestError) as error:
         resolve(**conf)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
+
 from trainyard.training import Sha256, Training, code_folder, split_uri
 
 HOTELS = Training(

@@ -13,6 +13,7 @@ import pytest
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 from airflow.triggers.shared_stream import SharedStreamManager
 from botocore.exceptions import EndpointConnectionError
+
 from trainyard import connections, watcher
 from trainyard.ledger import ClusterId
 from trainyard.training import TrainingId
@@ -44,7 +45,9 @@ def emr(idle_aws_url: str) -> Any:
 
 
 def run_cluster(emr: Any, name: str) -> ClusterId:
-    instances = {"InstanceGroups": [{"InstanceRole": "MASTER", "InstanceType": "m7g.xlarge", "InstanceCount": 1}]}
+    instances = {
+        "InstanceGroups": [{"InstanceRole": "MASTER", "InstanceType": "m7g.xlarge", "InstanceCount": 1}]
+    }
     return ClusterId(emr.run_job_flow(Name=name, ReleaseLabel="emr-7.13.0", Instances=instances)["JobFlowId"])
 
 
@@ -115,7 +118,9 @@ def test_success_ends_the_task_in_the_triggerer(monkeypatch: pytest.MonkeyPatch,
     assert ended == [("succeeded", None, None)]
 
 
-def test_an_emr_that_does_not_answer_delays_and_fails_nothing(emr: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_emr_that_does_not_answer_delays_and_fails_nothing(
+    emr: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ended = run_cluster(emr, "ended while EMR was away")
     emr.terminate_job_flows(JobFlowIds=[ended])
     client = connections.emr_client("aws_default")
