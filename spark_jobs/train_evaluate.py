@@ -1,0 +1,49 @@
+"""One training: features in LibSVM text → a learned model, measured on the test rows, and all that is kept of it.
+
+    spark-submit --py-files training_job.zip train_evaluate.py --request s3://…/attempt-1/request.json
+
+The request says everything; nothing is taken from the environment. The folder it names holds ``manifest.json`` once the
+training has succeeded, and ``failure.json`` where the job can say why it has not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+
+from training_job.session import Job, run_job
+
+
+def train_and_evaluate(job: Job) -> None:
+    """The training, step by step."""
+    # these need numpy, and that it is there is only known by now
+    from training_job.evaluation import evaluate  # noqa: PLC0415
+    from training_job.learners import learner_for  # noqa: PLC0415
+    from training_job.loading import load, load_validation  # noqa: PLC0415
+    from training_job.saving import save_measurements, save_model  # noqa: PLC0415
+    from training_job.together import together  # noqa: PLC0415
+
+    learn = learner_for(job.request.learner)
+    with job.step("load"):
+        train, test, validation = together(
+            lambda: load(job, "train"), lambda: load(job, "test"), lambda: load_validation(job)
+        )
+    with job.step("learn"):
+        model = learn(train)
+    with job.step("evaluate"):
+        evaluations = [evaluate(model, split, job.request.threshold) for split in (test, validation) if split]
+    with job.step("save"):
+        together(lambda: save_model(job, model), lambda: save_measurements(job, model, train, evaluations))
+    job.succeed()
+
+
+def main() -> int:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    parser = argparse.ArgumentParser(description="Train and evaluate the model that a request describes.")
+    parser.add_argument("--request", required=True, help="URI of request.json")
+    return run_job(parser.parse_args().request, train_and_evaluate)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,178 @@
+"""Exactly the listed objects → a cached table of (label, features) with classes 0.0 and 1.0, checked in one pass.
+
+The pass that fills the cache also sums every feature: that is the profile of the split, and a NaN or an infinity in
+any row shows in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
+from pyspark import StorageLevel
+from pyspark.ml.stat import Summarizer
+from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import functions as F  # noqa: N812 - as all of Spark's own documentation has it
+
+from training_job.failures import JobError, Place
+from training_job.malformed import find_malformed_lines
+from training_job.storage import java_class
+
+if TYPE_CHECKING:
+    from training_job.request import InputObject, Request
+    from training_job.session import Job
+    from training_job.storage import Storage
+
+
+@dataclass(frozen=True)
+class FeatureProfile:
+    """Per feature over all rows; arrays of length ``num_features``, indices from 0."""
+
+    non_zeros: Any
+    sums: Any
+    sums_of_squares: Any
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split of the data, cached.
+
+    :param rows: DataFrame of (label: double in {0, 1}, features: vector)
+    """
+
+    name: str
+    rows: DataFrame
+    row_count: int
+    positives: int
+    profile: FeatureProfile
+
+    @property
+    def base_rate(self) -> float:
+        return self.positives / self.row_count
+
+
+def load(job: Job, split_name: str) -> Split:
+    """Load the split; raises JobError where the objects or their rows are not what the request says."""
+    spark, request = job.spark, job.request
+    objects = getattr(request.inputs, split_name)
+    check_objects(job.storage, objects)
+    if sum(each.size for each in objects) == 0:
+        raise JobError("no_rows", f"the {split_name} split holds no rows: its objects are empty")
+    raw = _read_libsvm(spark, objects, request.num_features)
+    rows = _mapped(raw, request.label_mapping).persist(StorageLevel.MEMORY_AND_DISK)
+    try:
+        totals = _totals(rows)
+    except Py4JJavaError:
+        _fail_if_malformed(spark, request, objects)
+        raise
+    profile = _profile(totals)
+    if not (np.isfinite(profile.sums).all() and np.isfinite(profile.sums_of_squares).all()):
+        _fail_if_malformed(spark, request, objects)
+    _check(totals, split_name, request.label_mapping)
+    return Split(
+        name=split_name,
+        rows=rows.select("label", "features"),
+        row_count=totals["row_count"],
+        positives=int(totals["positives"]),
+        profile=profile,
+    )
+
+
+def load_validation(job: Job) -> Split | None:
+    """Load the validation split, if the request has one of its own."""
+    return load(job, "validation") if job.request.inputs.validation else None
+
+
+def check_objects(storage: Storage, objects: tuple[InputObject, ...]) -> None:
+    """Raise ``input_changed`` unless each object is there with its size; one listing for each folder."""
+    folders: dict[str, dict[str, int]] = {}
+    for each in objects:
+        folder, _, name = each.uri.rpartition("/")
+        if folder not in folders:
+            folders[folder] = _sizes_in(storage, folder)
+        found = folders[folder].get(name)
+        if found != each.size:
+            state = "is gone" if found is None else f"now has {found} bytes"
+            raise JobError(
+                "input_changed",
+                f"{each.uri} {state}; it had {each.size} bytes when the training was planned",
+                place=Place(each.uri),
+            )
+
+
+def _sizes_in(storage: Storage, folder: str) -> dict[str, int]:
+    try:
+        return storage.sizes_in(folder + "/")
+    except Py4JJavaError as error:
+        reason = str(error.java_exception.getMessage())
+        raise JobError(
+            "input_unreadable",
+            f"{folder}/ cannot be listed: {java_class(error)}: {reason}",
+            place=Place(folder + "/"),
+        ) from None
+
+
+def _read_libsvm(spark: SparkSession, objects: tuple[InputObject, ...], num_features: int) -> DataFrame:
+    reader = spark.read.format("libsvm").option("numFeatures", num_features)
+    # the objects are listed by name: a bracket in a key is a bracket
+    return reader.option("__globPaths__", "false").load([each.uri for each in objects])
+
+
+def _mapped(raw: DataFrame, label_mapping: dict[str, int]) -> DataFrame:
+    """Add the class as ``label``; a label without one keeps null there and itself in ``raw_label``."""
+    class_of = F.lit(None).cast("double")
+    for label, number in label_mapping.items():
+        class_of = F.when(F.col("label") == float(label), float(number)).otherwise(class_of)
+    return raw.select(class_of.alias("label"), F.col("label").alias("raw_label"), "features")
+
+
+def _totals(rows: DataFrame) -> Row:
+    summary = Summarizer.metrics("numNonZeros", "sum", "normL2").summary(F.col("features"))
+    return rows.agg(
+        F.count("*").alias("row_count"),
+        F.sum("label").alias("positives"),
+        F.min(F.when(F.col("label").isNull(), F.col("raw_label"))).alias("unmapped"),
+        summary.alias("summary"),
+    ).first()
+
+
+def _profile(totals: Row) -> FeatureProfile:
+    summary = totals["summary"]
+    return FeatureProfile(
+        non_zeros=summary["numNonZeros"].toArray(),
+        sums=summary["sum"].toArray(),
+        sums_of_squares=summary["normL2"].toArray() ** 2,
+    )
+
+
+def _check(totals: Row, split_name: str, label_mapping: dict[str, int]) -> None:
+    if totals["row_count"] == 0:
+        raise JobError("no_rows", f"the {split_name} split holds no rows")
+    if totals["unmapped"] is not None:
+        known = ", ".join(sorted(label_mapping))
+        raise JobError(
+            "label_not_mapped",
+            f"the {split_name} split holds the label {totals['unmapped']:g}; the label mapping knows {known}",
+        )
+    positives = int(totals["positives"])
+    if positives in (0, totals["row_count"]):
+        only = 1 if positives else 0
+        raise JobError(
+            "one_class",
+            f"all {totals['row_count']} rows of the {split_name} split are of class {only}; both are needed",
+        )
+
+
+def _fail_if_malformed(spark: SparkSession, request: Request, objects: tuple[InputObject, ...]) -> None:
+    found = find_malformed_lines(spark, [each.uri for each in objects], request.num_features)
+    if found:
+        first = found[0]
+        raise JobError(
+            "malformed_input",
+            f"{first.file}, line {first.line}: {first.reason}; expected '<label> <index>:<value> …' with indices "
+            f"ascending from 1 to {request.num_features}",
+            place=Place(first.file, first.line),
+            lines=tuple(each.text for each in found),
+        ) from None

@@ -1,0 +1,60 @@
+"""The training folder: every file the job leaves behind, and the manifest that makes them count.
+
+No manifest: nothing happened. The manifest is therefore written last, and holds the hash and size of each other file.
+"""
+
+from __future__ import annotations
+
+import gzip
+import threading
+from dataclasses import asdict
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from training_job.storage import FileDigest, Storage, encode_json
+
+if TYPE_CHECKING:
+    from training_job.request import Request
+
+FORMAT_VERSION = 1
+LARGEST_PLAIN_BYTES = 1 << 20
+
+
+class TrainingFolder:
+    """Writes below the request's output folder and remembers the digest of what it wrote; for several threads."""
+
+    def __init__(self, storage: Storage, request: Request) -> None:
+        self._storage = storage
+        self._request = request
+        self._digests: dict[str, FileDigest] = {}
+        self._lock = threading.Lock()
+
+    def write_json(self, name: str, content: dict[str, Any], *, may_be_gzipped: bool = False) -> None:
+        """Write one file; where it may be and is large, gzipped and with ``.gz`` behind its name."""
+        encoded = encode_json({"format_version": FORMAT_VERSION, **content})
+        if may_be_gzipped and len(encoded) > LARGEST_PLAIN_BYTES:
+            # no time stamp inside: equal contents give equal bytes
+            name, encoded = f"{name}.gz", gzip.compress(encoded, mtime=0)
+        digest = self._storage.write_bytes(self._request.output + name, encoded)
+        with self._lock:
+            self._digests[name] = digest
+
+    def save_model(self, spark_model: Any) -> None:
+        """Save below ``model/`` so that MLlib loads it again."""
+        folder = self._request.output + "model"
+        spark_model.write().overwrite().save(folder)
+        digests = self._storage.digests_below(folder)
+        with self._lock:
+            self._digests.update({f"model/{name}": digest for name, digest in digests.items()})
+
+    def write_manifest(self) -> None:
+        """Write ``manifest.json``: from here on the training has succeeded."""
+        manifest = {
+            "format_version": FORMAT_VERSION,
+            "status": "succeeded",
+            "training": asdict(self._request.training),
+            "request_sha256": self._request.sha256,
+            "files": {name: asdict(digest) for name, digest in self._digests.items()},
+            "finished_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        }
+        self._storage.write_bytes(self._request.output + "manifest.json", encode_json(manifest))
