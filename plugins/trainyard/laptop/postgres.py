@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import os
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,11 +29,13 @@ class PostgresServer:
     """One PostgreSQL server.
 
     :param data_dir: the cluster's data folder; made by :meth:`initialise`
-    :param port: TCP port on 127.0.0.1; the socket lies in ``data_dir``
+    :param port: TCP port on 127.0.0.1; there is no Unix socket, whose path would have to be short
+    :param environment: of the server and the commands around it; this process's own where it is None
     """
 
     data_dir: Path
     port: int
+    environment: Mapping[str, str] | None = None
 
     def initialise(self) -> None:
         """Make the data folder, unless it holds a cluster already."""
@@ -47,7 +50,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start the server and wait until it answers; raises PostgresError with the end of its log."""
-        options = f"-h 127.0.0.1 -p {self.port} -k {self.data_dir.resolve()} -c max_connections=300"
+        options = f"-h 127.0.0.1 -p {self.port} -c unix_socket_directories= -c max_connections=300"
         log = self.data_dir / "server.log"
         self._run("pg_ctl", "start", "--wait", "--timeout", "60", "--log", str(log), "--options", options)
 
@@ -86,22 +89,30 @@ class PostgresServer:
         output = self.data_dir.parent / f".{program}.{os.getpid()}.out"
         try:
             with output.open("w") as file:
-                returncode = _execute(command, stdout=file.fileno())
+                returncode = _execute(command, stdout=file.fileno(), environment=self.environment)
             return subprocess.CompletedProcess(command, returncode, stdout=output.read_text(errors="replace"))
         finally:
             output.unlink(missing_ok=True)
 
 
-def _execute(command: list[str], *, stdout: int) -> int:
+def _execute(command: list[str], *, stdout: int, environment: Mapping[str, str] | None) -> int:
     identity: dict[str, object] = {}
     if _user_change():
         if _can_map_users():
             command = ["unshare", "--user", f"--map-user={NOBODY}", f"--map-group={NOBODY}", *command]
         else:
             identity = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
-    return subprocess.run(
-        command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.STDOUT, check=False, **identity
-    ).returncode  # type: ignore[call-overload,no-any-return]
+    return subprocess.run(  # type: ignore[call-overload,no-any-return]
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=subprocess.STDOUT,
+        env=environment,
+        check=False,
+        # a Ctrl-C in the terminal is the supervisor's to answer
+        start_new_session=True,
+        **identity,
+    ).returncode
 
 
 def _user_change() -> bool:
