@@ -72,6 +72,8 @@ def engine(url: str) -> Engine:
         _psycopg_url(url),
         # a nightly user finds its pooled connections closed by the server or a firewall
         pool_pre_ping=True,
+        # our advisory locks rely on each statement's seeing what was committed before it
+        isolation_level="READ COMMITTED",
         # artifacts and failure sentences have no place in an exception's text
         hide_parameters=True,
         connect_args={

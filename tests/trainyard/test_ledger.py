@@ -10,6 +10,7 @@ from threading import Barrier
 import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
+
 from trainyard import ledger
 from trainyard.databases import engine, upgrade_app_db
 from trainyard.ledger import ClusterId, LedgerError, StepId

@@ -83,7 +83,7 @@ CREATE TABLE analytics.curve (
 )
 """
 
-# of a data date's trainings, the one recorded last stands for it: the others were superseded
+# of a data date's trainings, the one published last stands for it: the others were superseded
 LATEST_METRICS = """
 CREATE VIEW analytics.latest_metrics AS
 SELECT portfolio, model, data_date, training_id, attempt, split, name, value
@@ -91,7 +91,7 @@ FROM (
     SELECT DISTINCT ON (portfolio, model) portfolio, model, data_date, training_id, attempt
     FROM analytics.training
     WHERE outcome = 'succeeded'
-    ORDER BY portfolio, model, data_date DESC, recorded_at DESC, attempt DESC
+    ORDER BY portfolio, model, data_date DESC, version_id DESC NULLS LAST, intended_at DESC
 ) AS latest
 JOIN analytics.metric USING (training_id, attempt)
 """
@@ -105,7 +105,7 @@ FROM (
            portfolio, model, data_date, training_id, attempt, published_as, version_id
     FROM analytics.training
     WHERE outcome = 'succeeded'
-    ORDER BY portfolio, model, data_date, recorded_at DESC, attempt DESC
+    ORDER BY portfolio, model, data_date, version_id DESC NULLS LAST, intended_at DESC
 ) AS chosen
 JOIN analytics.metric USING (training_id, attempt)
 WINDOW previous AS (PARTITION BY portfolio, model, split, name ORDER BY data_date)
@@ -114,12 +114,12 @@ WINDOW previous AS (PARTITION BY portfolio, model, split, name ORDER BY data_dat
 FRESHNESS = """
 CREATE VIEW analytics.freshness AS
 SELECT portfolio, model,
-       max(data_date) FILTER (WHERE published_as IN ('activated', 'recorded')) AS fresh_data_date,
-       current_date - max(data_date) FILTER (WHERE published_as IN ('activated', 'recorded')) AS age_days,
+       max(data_date) FILTER (WHERE version_id IS NOT NULL) AS fresh_data_date,
+       current_date - max(data_date) FILTER (WHERE version_id IS NOT NULL) AS age_days,
        max(data_date) AS tried_data_date,
-       (array_agg(outcome ORDER BY recorded_at DESC, attempt DESC))[1] AS last_outcome,
-       (array_agg(failure_code ORDER BY recorded_at DESC, attempt DESC))[1] AS last_failure_code
-FROM analytics.training
+       (array_agg(outcome ORDER BY newest DESC))[1] AS last_outcome,
+       (array_agg(failure_code ORDER BY newest DESC))[1] AS last_failure_code
+FROM (SELECT *, coalesce(intended_at, recorded_at) AS newest FROM analytics.training) AS training
 GROUP BY portfolio, model
 """
 
@@ -135,11 +135,12 @@ SELECT failed.portfolio, failed.model, failed.data_date, failed.outcome, failed.
        failed.dag_id, failed.run_id, failed.training_id
 FROM analytics.training AS failed
 WHERE failed.outcome <> 'succeeded'
-ORDER BY failed.recorded_at DESC, failed.portfolio, failed.model, failed.attempt
+ORDER BY coalesce(failed.ended_at, failed.intended_at, failed.recorded_at) DESC,
+         failed.portfolio, failed.model, failed.attempt
 """
 
 COMMENTS = {
-    "TABLE analytics.training": "One row for each attempt of each training; a published run's rows are complete",
+    "TABLE analytics.training": "One row for each attempt of each training",
     "COLUMN analytics.training.attempt": "0: the training never came to an attempt",
     "COLUMN analytics.training.outcome": "succeeded: left a valid manifest, whatever the cluster's end was",
     "COLUMN analytics.training.failure_code": "From a closed list, for grouping",
@@ -151,14 +152,15 @@ COMMENTS = {
     "COLUMN analytics.training.version_id": "serving.model_version of the application database",
     "COLUMN analytics.training.cluster_seconds": "From the launch of the cluster to its recorded end",
     "COLUMN analytics.training.job_seconds": "Inside the job, its start and end included",
+    "COLUMN analytics.training.recorded_at": "When this row was written last",
     "COLUMN analytics.training.artifact_sha256": "Of the artifact as JSON, that is after gunzip",
     "COLUMN analytics.training.input_fingerprint": "Over key, size and ETag of every input object",
     "TABLE analytics.metric": "Every metric by split and name; an undefined one has no row",
     "TABLE analytics.curve": "One row a curve, its points as two arrays of equal length",
     "VIEW analytics.latest_metrics": "Metrics of each model's newest successful training",
-    "VIEW analytics.metric_trend": "Every metric over data dates, and its change since the data date before",
-    "VIEW analytics.freshness": "For each model, the newest data date a version was recorded for, and its age",
-    "COLUMN analytics.freshness.age_days": "Today minus that date; 1 is as fresh as a nightly training gets",
+    "VIEW analytics.metric_trend": "Every metric by data date, and its change since the date before",
+    "VIEW analytics.freshness": "Of each model, the newest data date with a version, and its age",
+    "COLUMN analytics.freshness.age_days": "Today minus that date; 1 is as fresh as a nightly one gets",
     "VIEW analytics.failures": "What failed and why, newest first; made_good: another attempt succeeded",
 }
 

@@ -46,7 +46,7 @@ CREATE TABLE serving.activation (
 )
 """
 
-# the newest activation of a model is found by one step in activation_by_model; the artifact joins only after that
+# the newest activation is found in activation_by_model; artifacts are joined only after that
 LIVE_MODEL = """
 CREATE VIEW serving.live_model AS
 SELECT portfolio, model, version_id, data_date, training_id, attempt, artifact, artifact_uri, artifact_sha256,

@@ -1,0 +1,222 @@
+"""The files of a training folder, as far as publishing reads them: bytes in, checked and frozen values out.
+
+Keys that are not named here are left alone, so that a job may say more within one format version. Every number is
+finite: a NaN would travel unseen into a score or a chart.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+FORMAT_VERSION = 1
+SHA256 = r"^[0-9a-f]{64}$"
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0, lt=2**31)]
+Name = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+class FormatError(ValueError):
+    """A file is not what its format says; the text names file, field, value and what is accepted.
+
+    :param too_new: the file is whole, but of a later format than this package reads
+    """
+
+    def __init__(self, sentence: str, *, too_new: bool = False) -> None:
+        super().__init__(sentence)
+        self.too_new = too_new
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Identity(_Part):
+    """Whose folder it is."""
+
+    deployment: str
+    portfolio: str
+    model: str
+    data_date: date
+    training_id: str
+    attempt: int
+
+
+class File(_Part):
+    """What the manifest promises of one file."""
+
+    sha256: str = Field(pattern=SHA256)
+    size: int = Field(ge=0)
+
+
+class Manifest(_Part):
+    """``manifest.json``, by which a training counts."""
+
+    status: Literal["succeeded"]
+    training: Identity
+    request_sha256: str = Field(pattern=SHA256)
+    files: dict[str, File]
+
+
+class Lineage(_Part):
+    """What a model was made from."""
+
+    code_sha256: str | None = None
+    portfolio_sha256: str | None = None
+    input_fingerprint: str | None = None
+
+
+class Request(_Part):
+    """``request.json``: what was asked for."""
+
+    num_features: Count
+    feature_space: Name
+    lineage: Lineage
+
+
+class Coefficients(_Part):
+    """Those that are not zero, by feature index from 0."""
+
+    indices: list[int]
+    values: list[Finite]
+
+    @model_validator(mode="after")
+    def _paired(self) -> Coefficients:
+        if len(self.indices) != len(self.values):
+            raise ValueError(f"{len(self.indices)} indices for {len(self.values)} values")
+        if len(set(self.indices)) != len(self.indices):
+            raise ValueError("an index stands twice")
+        return self
+
+
+class LogisticRegressionParameters(_Part):
+    """Score: 1 / (1 + exp(-(intercept + coefficients · features)))."""
+
+    intercept: Finite
+    coefficients: Coefficients
+
+
+class Artifact(_Part):
+    """``artifact.json``: the model without Spark."""
+
+    kind: Literal["logistic_regression"]
+    num_features: Count
+    feature_space: Name
+    parameters: LogisticRegressionParameters
+    threshold: Probability
+    lineage: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _within_the_features(self) -> Artifact:
+        indices = self.parameters.coefficients.indices
+        if indices and not (min(indices) >= 0 and max(indices) < self.num_features):
+            raise ValueError(
+                f"coefficient indices reach from {min(indices)} to {max(indices)}; "
+                f"accepted are 0 to {self.num_features - 1}"
+            )
+        return self
+
+
+class Durations(_Part):
+    """Seconds."""
+
+    load: Finite | None = None
+    learn: Finite | None = None
+    evaluate: Finite | None = None
+    total: Finite | None = None
+
+
+class Metrics(_Part):
+    """``metrics.json``: metrics by split and name, ``rows`` among them."""
+
+    metrics: dict[Name, dict[Name, Finite]]
+    threshold: Probability
+    durations_seconds: Durations = Durations()
+    iterations: Count | None = None
+    objective: Finite | None = None
+    warnings: list[dict[str, Any]] = []
+
+    def rows(self, split: str) -> int | None:
+        """How many rows the split had."""
+        rows = self.metrics.get(split, {}).get("rows")
+        return None if rows is None else int(rows)
+
+
+class Curve(_Part):
+    """Points of one curve on one split."""
+
+    split: Name
+    x_name: Name
+    y_name: Name
+    x: list[Finite]
+    y: list[Finite]
+
+    @model_validator(mode="after")
+    def _paired(self) -> Curve:
+        if len(self.x) != len(self.y):
+            raise ValueError(f"{len(self.x)} x for {len(self.y)} y")
+        return self
+
+
+class Curves(_Part):
+    """``curves.json``, by name."""
+
+    curves: dict[Name, Curve]
+
+
+class JobFailure(_Part):
+    """``failure.json`` without its offending lines, which are users' data and stay in S3."""
+
+    code: str = Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")
+    sentence: str
+    place: dict[str, Any] | None = None
+
+
+Format = TypeVar("Format", bound=_Part)
+
+
+def parse(format_: type[Format], content: bytes, *, name: str) -> Format:
+    """Read one file.
+
+    :param name: the file's name, for the error's text
+    :raises FormatError: the content is no such file
+    """
+    try:
+        document = json.loads(content)
+    except ValueError as error:
+        raise FormatError(f"{name} is no JSON ({error}); it may have been cut short") from error
+    version = document.get("format_version") if isinstance(document, dict) else None
+    if not isinstance(version, int) or version < 1:
+        raise FormatError(f"{name} has format_version {version!r}; accepted are 1 to {FORMAT_VERSION}")
+    if version > FORMAT_VERSION:
+        raise FormatError(
+            f"{name} has format_version {version}, later than the {FORMAT_VERSION} that this trainyard reads: "
+            "deploy the trainyard that the job belongs to",
+            too_new=True,
+        )
+    try:
+        values = format_.model_validate(document)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the whole"
+        value = "" if isinstance(first["input"], dict | list) else f" (it is {first['input']!r})"
+        raise FormatError(f"{name}: {field}: {first['msg']}{value}") from error
+    _check_storable(document, content, name=name)
+    return values
+
+
+def _check_storable(document: object, content: bytes, *, name: str) -> None:
+    """Refuse what Python reads as JSON and PostgreSQL does not store, wherever in the file it stands."""
+    try:
+        json.dumps(document, allow_nan=False, ensure_ascii=False).encode()
+    except ValueError as error:
+        raise FormatError(
+            f"{name} holds a number or a character that JSON does not have ({error})"
+        ) from error
+    if b"\\u0000" in content:
+        raise FormatError(f"{name} holds the character U+0000, which no text in a database may hold")

@@ -1,0 +1,170 @@
+"""What the two databases say about models, read for a person: the live ones, their history, how a run went."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import date, datetime
+
+from sqlalchemy import Engine, text
+
+from trainyard.databases import utc_values
+from trainyard.training import TrainingId
+
+
+@dataclass(frozen=True)
+class LiveModel:
+    """A model's version that serves now; times are UTC.
+
+    :param replaced_version_id: what served before; none for a model's first
+    """
+
+    portfolio: str
+    model: str
+    version_id: int
+    data_date: date
+    training_id: TrainingId
+    attempt: int
+    threshold: float
+    feature_space: str
+    num_features: int
+    artifact_sha256: str
+    published_at: datetime
+    activated_at: datetime
+    actor: str
+    reason: str
+    replaced_version_id: int | None
+
+
+@dataclass(frozen=True)
+class VersionEvent:
+    """A version, and one activation of it if it ever had one; times are UTC.
+
+    :param live: whether this activation says what serves now
+    """
+
+    portfolio: str
+    model: str
+    version_id: int
+    data_date: date
+    training_id: TrainingId
+    attempt: int
+    published_at: datetime
+    activated_at: datetime | None
+    actor: str | None
+    reason: str | None
+    replaced_version_id: int | None
+    live: bool
+
+
+@dataclass(frozen=True)
+class TrainingSummary:
+    """How one training went, its last attempt's numbers beside the version it became.
+
+    :param published_as: activated, recorded or measured; none for a failure
+    :param rows: of the train split; metrics are of the test split
+    :param seconds: from the launch of the cluster to its end
+    """
+
+    portfolio: str
+    model: str
+    data_date: date
+    training_id: TrainingId
+    attempt: int
+    outcome: str
+    failure_code: str | None
+    failure_sentence: str | None
+    published_as: str | None
+    version_id: int | None
+    live: bool
+    rows: int | None
+    test_rows: int | None
+    auc: float | None
+    log_loss: float | None
+    precision: float | None
+    recall: float | None
+    threshold: float | None
+    cluster_id: str | None
+    seconds: float | None
+
+
+_LIVE = text(
+    f"SELECT {', '.join(field.name for field in fields(LiveModel))} "  # noqa: S608 (our own list of columns)
+    "FROM serving.live_model ORDER BY portfolio, model"
+)
+
+_HISTORY = text(
+    """
+    SELECT version.portfolio, version.model, version.version_id, version.data_date, version.training_id,
+           version.attempt, version.published_at, activation.activated_at, activation.actor, activation.reason,
+           activation.replaced_version_id,
+           coalesce(activation.activation_id = live.activation_id, false) AS live
+    FROM serving.model_version AS version
+    LEFT JOIN serving.activation AS activation USING (version_id)
+    LEFT JOIN serving.live_model AS live ON (live.portfolio, live.model) = (version.portfolio, version.model)
+    WHERE version.model = :model
+      AND (CAST(:portfolio AS text) IS NULL OR version.portfolio = :portfolio)
+    ORDER BY version.portfolio, coalesce(activation.activated_at, version.published_at) DESC,
+             activation.activation_id DESC NULLS LAST, version.version_id DESC
+    """
+)
+
+# of several attempts, the one that was published, else the last that succeeded, else the last
+_SUMMARY = text(
+    """
+    SELECT DISTINCT ON (portfolio, model, training_id)
+           portfolio, model, data_date, training_id, attempt, outcome, failure_code, failure_sentence,
+           published_as, train_rows AS rows, test_rows, auc, log_loss, precision, recall, threshold,
+           cluster_id, cluster_seconds AS seconds
+    FROM analytics.training
+    LEFT JOIN LATERAL (
+        SELECT max(value) FILTER (WHERE name = 'auc') AS auc,
+               max(value) FILTER (WHERE name = 'log_loss') AS log_loss,
+               max(value) FILTER (WHERE name = 'precision') AS precision,
+               max(value) FILTER (WHERE name = 'recall') AS recall
+        FROM analytics.metric
+        WHERE (metric.training_id, metric.attempt) = (training.training_id, training.attempt) AND split = 'test'
+    ) AS on_test ON true
+    WHERE training_id = ANY(:training_ids)
+    ORDER BY portfolio, model, training_id, published_as IS NULL, outcome <> 'succeeded', attempt DESC
+    """
+)
+
+_VERSIONS = text(
+    """
+    SELECT version.training_id, version.version_id, live.version_id IS NOT NULL AS live
+    FROM serving.model_version AS version
+    LEFT JOIN serving.live_model AS live USING (version_id)
+    WHERE version.training_id = ANY(:training_ids)
+    """
+)
+
+
+def live_models(app: Engine) -> list[LiveModel]:
+    """What serves now, by portfolio and model."""
+    with app.connect() as connection:
+        return [LiveModel(**utc_values(row)) for row in connection.execute(_LIVE).mappings()]
+
+
+def history(app: Engine, *, portfolio: str | None, model: str) -> list[VersionEvent]:
+    """A model's versions, newest event first: one row an activation, one row for a version never activated.
+
+    :param portfolio: none looks in all portfolios
+    """
+    with app.connect() as connection:
+        rows = connection.execute(_HISTORY, {"portfolio": portfolio, "model": model}).mappings()
+        return [VersionEvent(**utc_values(row)) for row in rows]
+
+
+def run_summary(app: Engine, analytics: Engine, training_ids: Sequence[TrainingId]) -> list[TrainingSummary]:
+    """How trainings went, by model, read back from both databases; one that was never published has no row."""
+    wanted = {"training_ids": list(training_ids)}
+    with app.connect() as connection:
+        versions = {row["training_id"]: row for row in connection.execute(_VERSIONS, wanted).mappings()}
+    with analytics.connect() as connection:
+        rows = [dict(row) for row in connection.execute(_SUMMARY, wanted).mappings()]
+    nothing = {"version_id": None, "live": False}
+    for row in rows:
+        version = versions.get(row["training_id"], nothing)
+        row |= {name: version[name] for name in nothing}
+    return [TrainingSummary(**row) for row in rows]

@@ -1,0 +1,244 @@
+"""One run's trainings, after all have ended → what serves, what analytics knows, and a report of each model.
+
+Killed anywhere and run again, it ends in the same state, by this order:
+
+1. Everything is read before anything is written: the ledger, then each attempt's folder. A store that is down fails
+   the task here, with nothing done.
+2. One transaction on the application database records every version and makes every activation of the run. Killed in
+   it, nothing of it is there. It goes first since what serves must not wait for analytics, and since its version ids
+   are what analytics refers to. Run again after its commit, each training is found to have its version and nothing
+   is added: a version's training id is unique, and only a version recorded in this very transaction is ever activated
+   by it. So a rollback that a person made between the two runs holds.
+3. One transaction on the analytics database replaces all rows of the run's trainings by what steps 1 and 2 say.
+   Killed in it, the rows from before are there; run again, the same rows are written, since step 2 gives the same
+   versions back.
+
+So whatever commits there were, a second run starts from one of three states (neither committed, the first, both) and
+ends in the third. Two publishes at the same time are one after the other in each database by the portfolio's lock;
+what activates is decided under the first lock, and analytics rows of two different runs are disjoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any, Literal
+
+from sqlalchemy import Engine
+
+from trainyard.ledger import Attempt, attempts_by_training
+from trainyard.publishing.analytics import AttemptRecord, record_attempts
+from trainyard.publishing.application import (
+    Candidate,
+    PublishedVersion,
+    publish_versions,
+    published_versions,
+)
+from trainyard.publishing.training_folder import RefusedError, read_failure, read_trained_model
+from trainyard.training import Training, TrainingId
+
+# boto3 keeps ten connections for a client
+_READERS = 8
+
+Status = Literal["activated", "recorded", "measured", "failed"]
+
+
+@dataclass(frozen=True)
+class ModelOutcome:
+    """How publishing ended for one model.
+
+    :param status: ``activated``: its version serves or has served; ``recorded``: a version is kept, but what serves
+        has newer data; ``measured``: only metrics were wanted; ``failed``: there was nothing to publish
+    :param sentence: for a person
+    """
+
+    model: str
+    status: Status
+    version_id: int | None
+    failure_code: str | None
+    sentence: str
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """One outcome for each training, in the order in which they were given."""
+
+    outcomes: tuple[ModelOutcome, ...]
+
+
+def publish_run(  # noqa: PLR0913 (what a run is, and where it goes)
+    *,
+    app: Engine,
+    analytics: Engine,
+    s3: Any,
+    trainings: Sequence[Training],
+    dag_id: str,
+    run_id: str,
+    data_date: date,
+    portfolio: str,
+    activate: bool,
+) -> RunReport:
+    """Publish what is good of a run and record all of it.
+
+    :param s3: boto3 client of the account that holds the training folders
+    :param activate: false records metrics only
+    :raises ValueError: trainings of another portfolio or data date, or two of one model
+    :raises sqlalchemy.exc.SQLAlchemyError: a database does not do its part; run it again
+    :raises botocore.exceptions.BotoCoreError: S3 does not do its part; run it again
+    """
+    _check_one_run(trainings, portfolio=portfolio, data_date=data_date)
+    records = _read(app, s3, trainings)
+    if activate:
+        publish_versions(
+            app, portfolio=portfolio, candidates=_candidates(records), actor=f"run {run_id} of DAG {dag_id}"
+        )
+    published = published_versions(app, training_ids=list(records))
+    record_attempts(analytics, portfolio=portfolio, records=_with_publication(records, published))
+    return RunReport(
+        tuple(_outcome(attempts, published.get(training_id)) for training_id, attempts in records.items())
+    )
+
+
+Records = Mapping[TrainingId, Sequence[AttemptRecord]]
+
+
+def _check_one_run(trainings: Sequence[Training], *, portfolio: str, data_date: date) -> None:
+    strangers = [
+        training
+        for training in trainings
+        if (training.portfolio, training.data_date) != (portfolio, data_date)
+    ]
+    if strangers:
+        first = strangers[0]
+        raise ValueError(
+            f"{first.model}: its training is of portfolio {first.portfolio!r} and data date {first.data_date}; "
+            f"this run publishes {portfolio!r} of {data_date}"
+        )
+    if len({training.model for training in trainings}) != len(trainings):
+        raise ValueError("a model stands twice among the trainings of one run")
+
+
+def _read(app: Engine, s3: Any, trainings: Sequence[Training]) -> Records:
+    """Every attempt of every training, at least one record each."""
+    attempts = attempts_by_training(app, [training.training_id for training in trainings])
+
+    def read(training: Training) -> list[AttemptRecord]:
+        made = attempts[training.training_id]
+        return [_read_attempt(s3, training, attempt) for attempt in made] or [_without_attempt(training)]
+
+    with ThreadPoolExecutor(_READERS) as readers:
+        return {records[0].training.training_id: records for records in readers.map(read, trainings)}
+
+
+def _without_attempt(training: Training) -> AttemptRecord:
+    return AttemptRecord(
+        training=training,
+        attempt=None,
+        trained=None,
+        outcome="failed",
+        failure_code="no_manifest",
+        failure_sentence=f"no attempt was made: the log of task {training.model}.create_cluster says why",
+    )
+
+
+def _read_attempt(s3: Any, training: Training, attempt: Attempt) -> AttemptRecord:
+    try:
+        trained = read_trained_model(s3, attempt)
+    except RefusedError as refusal:
+        code, sentence = _cause(s3, attempt, refusal)
+        return AttemptRecord(
+            training=training,
+            attempt=attempt,
+            trained=None,
+            outcome=_outcome_without_model(attempt),
+            failure_code=code,
+            failure_sentence=sentence,
+        )
+    return AttemptRecord(training=training, attempt=attempt, trained=trained, outcome="succeeded")
+
+
+def _cause(s3: Any, attempt: Attempt, refusal: RefusedError) -> tuple[str, str]:
+    """What the job said; else how the ledger says it ended; else that the manifest does not hold."""
+    if refusal.code != "no_manifest":
+        return refusal.code, refusal.sentence
+    told = read_failure(s3, attempt.output_uri)
+    if told is not None:
+        return told.code, told.sentence if told.place is None else f"{told.sentence} ({told.place})"
+    if attempt.failure_code is not None:
+        return attempt.failure_code, attempt.failure_reason or attempt.failure_code
+    return refusal.code, f"{refusal.sentence} (the ledger has it as {attempt.outcome or attempt.state})"
+
+
+def _outcome_without_model(attempt: Attempt) -> str:
+    if attempt.state != "ended":
+        return "unfinished"
+    return "abandoned" if attempt.outcome == "abandoned" else "failed"
+
+
+def _publishable(attempts: Sequence[AttemptRecord]) -> AttemptRecord | None:
+    """The last attempt with a valid manifest, wherever its cluster ended afterwards."""
+    return next((record for record in reversed(attempts) if record.trained is not None), None)
+
+
+def _candidates(records: Records) -> list[Candidate]:
+    chosen = (_publishable(attempts) for attempts in records.values())
+    return [
+        Candidate(training=record.training, attempt=record.number, trained=record.trained)
+        for record in chosen
+        if record is not None and record.trained is not None
+    ]
+
+
+def _with_publication(
+    records: Records, published: Mapping[TrainingId, PublishedVersion]
+) -> list[AttemptRecord]:
+    """The records as analytics is to keep them.
+
+    A version whose folder has been cleared away since keeps the rows that were written when it could be read.
+    """
+    kept = []
+    for training_id, attempts in records.items():
+        version, chosen = published.get(training_id), _publishable(attempts)
+        if version is None:
+            kept += [replace(item, published_as="measured") if item is chosen else item for item in attempts]
+        elif chosen is not None:
+            kept += [_of_version(item, version) for item in attempts]
+    return kept
+
+
+def _of_version(record: AttemptRecord, version: PublishedVersion) -> AttemptRecord:
+    if record.number != version.attempt or record.trained is None:
+        return record
+    return replace(
+        record, published_as="activated" if version.activated else "recorded", version_id=version.version_id
+    )
+
+
+def _outcome(attempts: Sequence[AttemptRecord], version: PublishedVersion | None) -> ModelOutcome:
+    model, last = attempts[-1].training.model, attempts[-1]
+    if version is not None:
+        status: Status = "activated" if version.activated else "recorded"
+        return ModelOutcome(model, status, version.version_id, None, _sentence(version, attempts))
+    if _publishable(attempts) is not None:
+        return ModelOutcome(model, "measured", None, None, "metrics recorded, no version was wanted")
+    return ModelOutcome(model, "failed", None, last.failure_code, last.failure_sentence or "")
+
+
+def _sentence(version: PublishedVersion, attempts: Sequence[AttemptRecord]) -> str:
+    name = f"version {version.version_id}"
+    live = f"version {version.live_version_id} of data date {version.live_data_date} serves"
+    if version.live_version_id == version.version_id:
+        sentence = f"{name} serves"
+    elif version.activated:
+        sentence = f"{name} was activated; now {live}"
+    else:
+        sentence = f"{name} is recorded, not activated: {live}"
+    chosen = _publishable(attempts)
+    if chosen is not None and chosen.number != version.attempt:
+        sentence += (
+            f"; it is of attempt {version.attempt}, attempt {chosen.number} came after the training was published: "
+            "start a new run to publish anew"
+        )
+    return sentence
