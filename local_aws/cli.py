@@ -1,0 +1,112 @@
+"""`python -m local_aws`: its options, and what it says when it cannot start."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from local_aws.emr.store import StoreError
+from local_aws.server import CannotStartError, run
+from local_aws.settings import Settings
+
+_DEFAULTS = Settings(root=Path(".trainyard/aws"))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    settings, verbose = _read(arguments)
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s"
+    )
+    logging.getLogger("local_aws").setLevel(logging.INFO if verbose else logging.WARNING)
+    try:
+        run(settings)
+    except (CannotStartError, StoreError) as problem:
+        sys.stderr.write(f"local_aws: {problem}\n")
+        return 1
+    return 0
+
+
+def _read(arguments: Sequence[str] | None) -> tuple[Settings, bool]:
+    parser = _parser()
+    given = vars(parser.parse_args(arguments))
+    verbose = given.pop("verbose")
+    return Settings(**given | {"root": given["root"].resolve()}), verbose
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m local_aws",
+        description=(
+            "Amazon EMR and S3 on this machine, on one port. Every EMR step that is submitted really runs, "
+            "by spark-submit. Point any AWS client at it with its endpoint URL and any keys. "
+            "What is like AWS and what is not: docs/local-aws.md."
+        ),
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    place = parser.add_argument_group("where")
+    place.add_argument(
+        "--host", default=_DEFAULTS.host, help="address to listen on; steps run commands, so keep it"
+    )
+    place.add_argument(
+        "--port", type=_port, default=_DEFAULTS.port, help="port for EMR and S3; 0 takes a free one"
+    )
+    place.add_argument(
+        "--root",
+        type=Path,
+        default=_DEFAULTS.root,
+        help="folder for objects, clusters, logs and working files",
+    )
+    pace = parser.add_argument_group("how fast, how much at once")
+    pace.add_argument(
+        "--slots",
+        type=_count,
+        default=_DEFAULTS.slots,
+        help="clusters that run steps at once; more stay STARTING",
+    )
+    for name, text in (
+        ("provision-seconds", "time a cluster is STARTING"),
+        ("bootstrap-seconds", "time a cluster is BOOTSTRAPPING"),
+        ("grace-seconds", "time a step has to end by itself when it is stopped"),
+    ):
+        pace.add_argument(
+            f"--{name}", type=_seconds, default=getattr(_DEFAULTS, name.replace("-", "_")), help=text
+        )
+    spark = parser.add_argument_group("Spark")
+    spark.add_argument("--spark-master", default=_DEFAULTS.spark_master, help="master of every step's driver")
+    spark.add_argument(
+        "--driver-memory", default=_DEFAULTS.driver_memory, help="memory of every step's driver"
+    )
+    spark.add_argument(
+        "--java-options",
+        default=_DEFAULTS.java_options,
+        help="options of every driver's JVM; write --java-options=-XX:…",
+    )
+    spark.add_argument("--python", default=_DEFAULTS.python, help="Python of drivers and workers")
+    parser.add_argument(
+        "--verbose", action="store_true", help="tell every change of a cluster's state on stderr"
+    )
+    return parser
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= 65535:
+        raise argparse.ArgumentTypeError(f"{text} is no port: 0 to 65535 is accepted")
+    return number
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is too few: 1 or more is accepted")
+    return number
+
+
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not 0 <= number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is no duration: seconds from 0 on are accepted")
+    return number

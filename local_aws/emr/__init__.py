@@ -1,0 +1,1 @@
+"""The EMR half: values, the state machine, its file store and the JSON API in front of it."""

@@ -1,0 +1,92 @@
+"""The one place where the state machine meets time, threads and the disk.
+
+Every change goes through `change`: under one lock the control plane changes, moves on, and is saved before
+anybody is answered; what it wants done is then handed to the machine, which reports back through the same door.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timezone
+from threading import Condition, Thread
+from typing import Protocol, TypeVar
+
+from local_aws.emr.control_plane import Action, ControlPlane
+from local_aws.emr.store import ClusterStore
+
+Answer = TypeVar("Answer")
+LOG = logging.getLogger("local_aws")
+
+
+class Machinery(Protocol):
+    """What starts and stops processes."""
+
+    def perform(self, action: Action, service: EmrService) -> None:
+        """Begin the action, without waiting for its end."""
+
+
+class EmrService:
+    def __init__(self, plane: ControlPlane, store: ClusterStore, machinery: Machinery) -> None:
+        self._plane = plane
+        self._store = store
+        self._machinery = machinery
+        self._changed = Condition()
+        self._closed = False
+        self._thread = Thread(target=self._keep_time, name="emr-time", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self, message: str) -> None:
+        """No cluster outlives this process: those that are live are lost, and saved as lost."""
+        with self._changed:
+            self._closed = True
+            self._plane.lose_all(message, _now())
+            self._save()
+            self._changed.notify_all()
+
+    def look(self, question: Callable[[ControlPlane, datetime], Answer]) -> Answer:
+        with self._changed:
+            return question(self._plane, _now())
+
+    def change(self, alter: Callable[[ControlPlane, datetime], Answer]) -> Answer:
+        with self._changed:
+            answer = alter(self._plane, _now())
+            actions = self._advance()
+            self._changed.notify_all()
+        self._perform(actions)
+        return answer
+
+    def _keep_time(self) -> None:
+        while True:
+            with self._changed:
+                due = self._plane.next_due()
+                seconds = None if due is None else max(0.01, (due - _now()).total_seconds())
+                if not self._closed:
+                    self._changed.wait(seconds)
+                if self._closed:
+                    return
+                actions = self._advance()
+            self._perform(actions)
+
+    def _advance(self) -> list[Action]:
+        if self._closed:
+            return []
+        actions = self._plane.advance(_now())
+        self._save()
+        return actions
+
+    def _save(self) -> None:
+        changed = self._plane.take_changed()
+        self._store.save(changed)
+        for cluster in changed:
+            LOG.info("%s %s %s", cluster.cluster_id, cluster.name, cluster.state.value)
+
+    def _perform(self, actions: list[Action]) -> None:
+        for action in actions:
+            self._machinery.perform(action, self)
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)

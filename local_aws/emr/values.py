@@ -1,0 +1,126 @@
+"""What EMR keeps about clusters and steps, as frozen values.
+
+A cluster holds the RunJobFlow request as it came (without steps and tags, which change) beside what happens
+to it, so DescribeCluster can show every field that was accepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any, NewType
+
+ClusterId = NewType("ClusterId", str)
+StepId = NewType("StepId", str)
+
+
+class ClusterState(str, Enum):
+    STARTING = "STARTING"
+    BOOTSTRAPPING = "BOOTSTRAPPING"
+    RUNNING = "RUNNING"
+    WAITING = "WAITING"
+    TERMINATING = "TERMINATING"
+    TERMINATED = "TERMINATED"
+    TERMINATED_WITH_ERRORS = "TERMINATED_WITH_ERRORS"
+
+    @property
+    def is_over(self) -> bool:
+        return self in (ClusterState.TERMINATED, ClusterState.TERMINATED_WITH_ERRORS)
+
+    @property
+    def takes_changes(self) -> bool:
+        """Whether steps may still be added: EMR refuses it from TERMINATING on."""
+        return not self.is_over and self is not ClusterState.TERMINATING
+
+
+class StepState(str, Enum):
+    PENDING = "PENDING"
+    CANCEL_PENDING = "CANCEL_PENDING"
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    CANCELLED = "CANCELLED"
+    FAILED = "FAILED"
+    INTERRUPTED = "INTERRUPTED"
+
+    @property
+    def has_process(self) -> bool:
+        return self in (StepState.RUNNING, StepState.CANCEL_PENDING)
+
+
+@dataclass(frozen=True)
+class Reason:
+    """A StateChangeReason: a code from EMR's closed list (or none) and a sentence."""
+
+    code: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A step's FailureDetails."""
+
+    reason: str
+    message: str
+    log_file: str | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    step_id: StepId
+    request: Mapping[str, Any]
+    created_at: datetime
+    state: StepState = StepState.PENDING
+    reason: Reason = Reason()
+    failure: Failure | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+    @property
+    def name(self) -> str:
+        return str(self.request["Name"])
+
+    @property
+    def action_on_failure(self) -> str:
+        return str(self.request.get("ActionOnFailure") or "CONTINUE")
+
+    @property
+    def args(self) -> tuple[str, ...]:
+        return tuple(self.request["HadoopJarStep"].get("Args") or ())
+
+
+@dataclass(frozen=True)
+class Cluster:
+    cluster_id: ClusterId
+    request: Mapping[str, Any]
+    created_at: datetime
+    steps: tuple[Step, ...] = ()
+    tags: tuple[tuple[str, str], ...] = ()
+    termination_protected: bool = False
+    state: ClusterState = ClusterState.STARTING
+    reason: Reason = Reason()
+    # a slot is the right to run steps on this machine; it is given first come, first served
+    has_slot: bool = False
+    wants_slot_since: datetime | None = None
+    bootstrapping_since: datetime | None = None
+    ready_at: datetime | None = None
+    ended_at: datetime | None = None
+
+    @property
+    def name(self) -> str:
+        return str(self.request["Name"])
+
+    @property
+    def keeps_alive(self) -> bool:
+        return bool(self.request["Instances"].get("KeepJobFlowAliveWhenNoSteps", False))
+
+    @property
+    def log_uri(self) -> str | None:
+        return self.request.get("LogUri")
+
+    def step(self, step_id: StepId) -> Step | None:
+        return next((step for step in self.steps if step.step_id == step_id), None)
+
+    def steps_in(self, *states: StepState) -> tuple[Step, ...]:
+        return tuple(step for step in self.steps if step.state in states)

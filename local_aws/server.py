@@ -1,0 +1,138 @@
+"""Puts the parts together, keeps them running until a signal, and takes them down in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+import uvicorn
+
+from local_aws.emr.api import EmrApi
+from local_aws.emr.control_plane import ControlPlane
+from local_aws.emr.lifecycle import lose
+from local_aws.emr.service import EmrService
+from local_aws.emr.store import ClusterStore
+from local_aws.gateway import Gateway
+from local_aws.s3 import load_s3, own_client, restore_empty_buckets, shut_out_real_aws
+from local_aws.settings import Settings
+from local_aws.steps.desk import Desks
+from local_aws.steps.machinery import StepMachinery
+from local_aws.steps.step_run import Machine
+
+RESTARTED = "local_aws was stopped while the cluster was live"
+
+
+class CannotStartError(Exception):
+    """Why the server cannot start, for a person."""
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are ours: uvicorn raises them again after its shutdown, which would look like a crash."""
+        yield
+
+
+def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT. Raises CannotStartError."""
+    shut_out_real_aws()
+    settings.root.mkdir(parents=True, exist_ok=True)
+    with _only_one(settings), _listen(settings) as listener:
+        asyncio.run(_serve(settings, listener))
+
+
+async def _serve(settings: Settings, listener: socket.socket) -> None:
+    port = listener.getsockname()[1]
+    url = f"http://{_reachable(settings.host)}:{port}"
+    client = own_client(url)
+    store = ClusterStore(settings.clusters_folder)
+    desks = Desks(settings.desks_folder, client, settings.slots)
+    machinery = StepMachinery(Machine(settings, url, client, desks), store)
+    # before anything else: nothing of an earlier life may still write anywhere
+    machinery.stop_everything()
+    service = EmrService(_control_plane(settings, store), store, machinery)
+    gateway = Gateway(
+        emr=EmrApi(service),
+        s3=load_s3(settings.objects_folder),
+        host=settings.host,
+        health=lambda: service.look(_health),
+    )
+    config = uvicorn.Config(
+        gateway,
+        lifespan="off",
+        access_log=False,
+        log_level=logging.WARNING,
+        log_config=None,
+        # a client that reuses a connection must not find it closed under its request
+        timeout_keep_alive=300,
+        timeout_graceful_shutdown=3,
+    )
+    server = _Server(config)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, server.handle_exit, number, None)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        while not server.started and not serving.done():
+            await asyncio.sleep(0.01)
+        await asyncio.to_thread(restore_empty_buckets, client, settings.objects_folder)
+        service.start()
+        sys.stdout.write(f"local_aws is ready on {url} (state in {settings.root}, {settings.slots} slots)\n")
+        sys.stdout.flush()
+        await serving
+    finally:
+        service.close(RESTARTED)
+        machinery.stop_everything()
+
+
+def _control_plane(settings: Settings, store: ClusterStore) -> ControlPlane:
+    """The clusters of earlier lives; those that were live then are lost."""
+    now = datetime.now(timezone.utc)
+    clusters = [lose(cluster, RESTARTED, now) for cluster in store.load()]
+    store.save(clusters)
+    return ControlPlane(settings.pace, clusters)
+
+
+def _health(plane: ControlPlane, _: datetime) -> Mapping[str, Any]:
+    live = sum(not cluster.state.is_over for cluster in plane.clusters)
+    return {"status": "ok", "live_clusters": live, "threads": threading.active_count()}
+
+
+def _reachable(host: str) -> str:
+    """Where this process reaches itself."""
+    return "127.0.0.1" if host in ("", "0.0.0.0") else host  # noqa: S104 - compared with, not bound to
+
+
+@contextlib.contextmanager
+def _only_one(settings: Settings) -> Iterator[None]:
+    """Two processes on one folder would end each other's steps; the lock goes with the process, however it ends."""
+    with (settings.root / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as problem:
+            raise CannotStartError(
+                f"another local_aws uses --root {settings.root}; stop it, or choose another --root"
+            ) from problem
+        yield
+
+
+def _listen(settings: Settings) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as problem:
+        listener.close()
+        raise CannotStartError(
+            f"port {settings.port} on {settings.host} cannot be used: {problem.strerror}; "
+            f"stop what listens there, or choose another port with --port"
+        ) from problem
+    return listener

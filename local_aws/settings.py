@@ -1,0 +1,42 @@
+"""What a person may set, with the values that suit one laptop."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from local_aws.emr.control_plane import Pace
+
+
+@dataclass(frozen=True)
+class Settings:
+    root: Path
+    host: str = "127.0.0.1"
+    port: int = 4566
+    slots: int = max(1, os.cpu_count() or 1)
+    provision_seconds: float = 2.0
+    bootstrap_seconds: float = 1.0
+    # how long a step may take to end by itself when its cluster is terminated
+    grace_seconds: float = 2.0
+    spark_master: str = "local[2]"
+    driver_memory: str = "1g"
+    java_options: str = "-XX:+UseParallelGC"
+    python: str = sys.executable
+
+    @property
+    def pace(self) -> Pace:
+        return Pace(self.slots, self.provision_seconds, self.bootstrap_seconds)
+
+    @property
+    def objects_folder(self) -> Path:
+        return self.root / "s3"
+
+    @property
+    def clusters_folder(self) -> Path:
+        return self.root / "emr"
+
+    @property
+    def desks_folder(self) -> Path:
+        return self.root / "spark"

@@ -1,0 +1,74 @@
+"""Turns the control plane's actions into threads that run and stop steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Lock, Thread
+
+from local_aws.emr.control_plane import Action, StartStep, StopCluster, StopStep
+from local_aws.emr.service import EmrService
+from local_aws.emr.store import ClusterStore
+from local_aws.emr.values import ClusterId, StepId
+from local_aws.steps import processes
+from local_aws.steps.step_run import Machine, StepRun
+
+
+class StepMachinery:
+    def __init__(self, machine: Machine, store: ClusterStore) -> None:
+        self._machine = machine
+        self._store = store
+        self._lock = Lock()
+        self._running: dict[tuple[ClusterId, StepId], tuple[StepRun, Thread]] = {}
+
+    def perform(self, action: Action, service: EmrService) -> None:
+        if isinstance(action, StartStep):
+            self._start(action, service)
+        elif isinstance(action, StopStep):
+            self._in_background(lambda: self._stop_steps(action.cluster_id, action.step_id))
+        else:
+            self._in_background(lambda: self._stop_cluster(action, service))
+
+    def stop_everything(self) -> None:
+        """End every process of every step of this root, also those an earlier life left behind."""
+        processes.end(
+            processes.marker(self._machine.settings.root), grace_seconds=self._machine.settings.grace_seconds
+        )
+
+    def _start(self, action: StartStep, service: EmrService) -> None:
+        cluster, step = action.cluster, action.step
+        key = (cluster.cluster_id, step.step_id)
+        run = StepRun(self._machine, cluster, step, self._store.step_folder(*key))
+
+        def run_and_report() -> None:
+            end = run.run()
+            with self._lock:
+                self._running.pop(key, None)
+            service.change(lambda plane, now: plane.step_ended(*key, end, now))
+
+        thread = Thread(target=run_and_report, name=f"step-{step.step_id}", daemon=True)
+        with self._lock:
+            self._running[key] = (run, thread)
+        thread.start()
+
+    def _stop_steps(self, cluster_id: ClusterId, step_id: StepId | None = None) -> None:
+        with self._lock:
+            running = [
+                pair
+                for key, pair in self._running.items()
+                if key[0] == cluster_id and step_id in (None, key[1])
+            ]
+        for run, thread in running:
+            run.stop()
+            thread.join()
+
+    def _stop_cluster(self, action: StopCluster, service: EmrService) -> None:
+        self._stop_steps(action.cluster_id)
+        # what a step left running in the background ends with its cluster, as its machines do
+        processes.end(
+            processes.marker(self._machine.settings.root, action.cluster_id),
+            grace_seconds=self._machine.settings.grace_seconds,
+        )
+        service.change(lambda plane, now: plane.cluster_stopped(action.cluster_id, now))
+
+    def _in_background(self, work: Callable[[], None]) -> None:
+        Thread(target=work, name="stop", daemon=True).start()
