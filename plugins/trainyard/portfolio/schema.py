@@ -52,8 +52,9 @@ def json_schema() -> Schema:
 
 def _accept_as_written(field: Schema) -> None:
     """A mapping whose values need no quotes."""
-    field.pop("patternProperties", None)
-    field["additionalProperties"] = {"type": ["string", "number", "boolean"]}
+    by_key = field.pop("patternProperties", {})
+    value = field.get("additionalProperties") or next(iter(by_key.values()))
+    field["additionalProperties"] = {**value, "type": ["string", "number", "boolean"]}
 
 
 def _without_titles(schema: Any) -> Any:
@@ -114,7 +115,7 @@ def accepted_key(path: Path) -> str:
 def accepted(schema: Schema) -> str:
     """What a field accepts, in words."""
     words = _accepted_value(schema)
-    return f"{words} or null" if schema.get("nullable") and "null" not in words else words
+    return f"{words}, or null" if schema.get("nullable") and "null" not in words else words
 
 
 def _accepted_value(schema: Schema) -> str:
@@ -123,17 +124,12 @@ def _accepted_value(schema: Schema) -> str:
     choices = schema.get("enum", [schema["const"]] if "const" in schema else None)
     if choices:
         return " or ".join(str(choice) for choice in choices)
-    kind = schema.get("type")
+    kind = str(schema.get("type"))
     if kind in {"number", "integer"}:
         return _accepted_number(schema, "a whole number" if kind == "integer" else "a number")
     if kind == "object":
-        names = ", ".join(schema.get("properties", ()))
-        return f"a mapping of {names}" if names else "a mapping"
-    if kind == "string":
-        return _accepted_text(schema)
-    return {"boolean": "true or false", "array": "a list of texts"}.get(
-        str(kind), "text, a number, true or false"
-    )
+        return _accepted_mapping(schema)
+    return {"boolean": "true or false", "array": "a list of texts"}.get(kind) or _accepted_text(schema)
 
 
 def _accepted_number(schema: Schema, noun: str) -> str:
@@ -145,6 +141,13 @@ def _accepted_number(schema: Schema, noun: str) -> str:
     if low is not None:
         return f"{noun} of at least {low:g}"
     return f"{noun} above {above:g}" if above is not None else noun
+
+
+def _accepted_mapping(schema: Schema) -> str:
+    names = ", ".join(schema.get("properties", ()))
+    if names:
+        return f"a mapping of {names}"
+    return "a mapping with at least one entry" if schema.get("minProperties") else "a mapping"
 
 
 def _accepted_text(schema: Schema) -> str:

@@ -27,6 +27,9 @@ AS_WRITTEN = frozenset({"spark_defaults", "tags"})
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9_]{0,17})")
 _NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,3})?")
 _NULL = {"", "~", "null", "Null", "NULL"}
+_TAGS = "tag:yaml.org,2002"
+_SCALAR_KINDS = frozenset({"str", "null", "bool", "int", "float", "timestamp", "merge", "value"})
+_COLLECTION_TAGS = frozenset({f"{_TAGS}:map", f"{_TAGS}:seq"})
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,8 @@ class _Constructor:
             return None
         self._open.add(id(node))
         try:
+            if node.tag not in _COLLECTION_TAGS:
+                return self._tagged(node, path)
             if isinstance(node, yaml.MappingNode):
                 return self._mapping(node, path)
             return tuple(self.value(item, (*path, place)) for place, item in enumerate(node.value))
@@ -147,7 +152,7 @@ class _Constructor:
             key, line = key_node.value, key_node.start_mark.line + 1
             if not isinstance(key, str):
                 self._note(key_node, path, "has a key that is no plain text", "one word before each colon")
-            elif key_node.tag == "tag:yaml.org,2002:merge":
+            elif key_node.tag == f"{_TAGS}:merge":
                 self._note(key_node, (*path, key), "is no field", "a whole value as an alias, or defaults")
             elif key in values:
                 first = lines[key]
@@ -162,9 +167,8 @@ class _Constructor:
     def _scalar(self, node: yaml.ScalarNode, path: Path, *, as_written: bool) -> Any:
         text: str = node.value
         namespace, _, kind = node.tag.rpartition(":")
-        if namespace != "tag:yaml.org,2002" or kind not in _KINDS:
-            self._note(node, path, f"has the YAML tag {node.tag}", "a value without a tag")
-            return None
+        if namespace != _TAGS or kind not in _SCALAR_KINDS:
+            return self._tagged(node, path)
         if (
             node.style
             or (kind == "str" and not _NUMBER.fullmatch(text))
@@ -173,11 +177,11 @@ class _Constructor:
             return text
         return _plain(text)
 
+    def _tagged(self, node: yaml.Node, path: Path) -> None:
+        self._note(node, path, f"has the YAML tag {node.tag}", "a value without a tag")
+
     def _note(self, node: yaml.Node, path: Path, problem: str, accepted: str) -> None:
         self._findings.append(Finding(path, node.start_mark.line + 1, problem, accepted))
-
-
-_KINDS = frozenset({"str", "null", "bool", "int", "float", "timestamp", "merge", "value"})
 
 
 def _plain(text: str) -> Any:
