@@ -71,7 +71,7 @@ def test_what_yaml_can_and_a_portfolio_must_not_is_refused(mistakes, smallest, l
         (b"a: 1\n\tb: 1\n", 2, "tab|token"),
         (b"a: 1\n--- \nb: 2\n", 2, "another document"),
         (b"a: 1\nb: *c\n", 2, "undefined alias"),
-        (b"a: 1\nb: \xff\n", 2, ""),
+        (b"a: 1\nb: \xff\n", 2, "no YAML"),
         (b"a: 1\nb: \x01\n", 2, "not allowed"),
     ],
     ids=["open list", "tab", "two documents", "alias of nothing", "no UTF-8", "control character"],
