@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+import subprocess
+import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -46,3 +49,65 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no {folder}: the optional real inputs are not here")
     return folder
+
+
+class LocalAws:
+    """A `python -m local_aws` of a test's own: the real server, in a process of its own."""
+
+    def __init__(self, root: Path, *, port: int, options: tuple[str, ...] = ()) -> None:
+        self.root = root
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self._command = [
+            sys.executable,
+            "-m",
+            "local_aws",
+            "--port",
+            str(port),
+            "--root",
+            str(root),
+            *options,
+        ]
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self) -> LocalAws:
+        self.process = subprocess.Popen(
+            self._command, cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, text=True
+        )
+        assert self.process.stdout is not None
+        assert "is ready on" in self.process.stdout.readline(), f"local_aws did not start on port {self.port}"
+        return self
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Its exit code; one that is not running has none to give and returns 0."""
+        if self.process is None:
+            return 0
+        self.process.send_signal(number)
+        code = self.process.wait(30)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        self.process = None
+        return code
+
+
+@pytest.fixture(scope="session")
+def start_local_aws() -> Iterator[Callable[..., LocalAws]]:
+    """Starts local_aws servers on free ports with short waiting times; all are ended with the session."""
+    started: list[LocalAws] = []
+
+    def start(root: Path, *options: str) -> LocalAws:
+        short = ("--provision-seconds", "0.2", "--bootstrap-seconds", "0.1", "--slots", "2")
+        small = ("--spark-master", "local[1]", "--driver-memory", "512m")
+        server = LocalAws(root, port=free_port(), options=(*short, *small, *options))
+        started.append(server)
+        return server.start()
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def local_aws_url(start_local_aws: Callable[..., LocalAws], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The endpoint of EMR and S3 for the whole session; its buckets are shared, so name your own."""
+    return start_local_aws(tmp_path_factory.mktemp("local_aws")).url

@@ -161,6 +161,20 @@ def _list_bootstrap_actions(plane: ControlPlane, request: Request, _now: datetim
     return {"BootstrapActions": shown}
 
 
+def _get_auto_termination_policy(
+    plane: ControlPlane, request: Request, _now: datetime, _: str
+) -> dict[str, Any]:
+    policy = plane.cluster(request["ClusterId"]).request.get("AutoTerminationPolicy")
+    return {"AutoTerminationPolicy": policy} if policy else {}
+
+
+def _get_managed_scaling_policy(
+    plane: ControlPlane, request: Request, _now: datetime, _: str
+) -> dict[str, Any]:
+    policy = plane.cluster(request["ClusterId"]).request.get("ManagedScalingPolicy")
+    return {"ManagedScalingPolicy": policy} if policy else {}
+
+
 def _step(cluster: Cluster, step_id: str) -> Step:
     step = cluster.step(StepId(step_id))
     if step is None:
@@ -221,6 +235,8 @@ _CHANGES: Mapping[str, Operation] = {
 _LOOKS: Mapping[str, Operation] = {
     "DescribeCluster": _describe_cluster,
     "DescribeStep": _describe_step,
+    "GetAutoTerminationPolicy": _get_auto_termination_policy,
+    "GetManagedScalingPolicy": _get_managed_scaling_policy,
     "ListBootstrapActions": _list_bootstrap_actions,
     "ListClusters": _list_clusters,
     "ListInstanceGroups": _list_instance_groups,

@@ -181,9 +181,8 @@ class ControlPlane:
             return
         pending = cluster.steps_in(StepState.PENDING)
         if not pending:
-            # a cluster whose last pending step was cancelled has nothing left to wait for
-            settled = lifecycle.settle(cluster, now) if cluster.state is ClusterState.RUNNING else cluster
-            self._put(settled)
+            # also where the last pending step was cancelled: there is nothing left to wait for
+            self._put(lifecycle.settle(cluster, now))
             return
         busy = cluster.steps_in(StepState.RUNNING, StepState.CANCEL_PENDING)
         if not busy and (cluster.has_slot or self._free_slots() > 0):

@@ -66,11 +66,17 @@ def settle(cluster: Cluster, now: datetime) -> Cluster:
     """Where nothing is left to run: WAITING if the cluster is kept alive, else TERMINATING."""
     if cluster.steps_in(StepState.PENDING, StepState.RUNNING, StepState.CANCEL_PENDING):
         return cluster
-    if cluster.keeps_alive or cluster.termination_protected:
+    if cluster.keeps_alive:
         message = (
             "Cluster ready after last step completed." if cluster.steps else "Cluster ready to run steps."
         )
-        return replace(cluster, state=ClusterState.WAITING, reason=Reason(None, message), has_slot=False)
+        return replace(
+            cluster,
+            state=ClusterState.WAITING,
+            reason=Reason(None, message),
+            has_slot=False,
+            wants_slot_since=None,
+        )
     failed = cluster.steps_in(StepState.FAILED)
     return terminate(cluster, STEPS_COMPLETED_WITH_ERRORS if failed else ALL_STEPS_COMPLETED, now)
 
@@ -89,7 +95,8 @@ def end_step(cluster: Cluster, step_id: StepId, end: StepEnd, now: datetime) -> 
     if cluster.state is ClusterState.TERMINATING:
         return ended
     if end.failure is not None and step.state is StepState.RUNNING:
-        if step.action_on_failure in _TERMINATES_CLUSTER and not cluster.termination_protected:
+        protected = cluster.termination_protected and cluster.keeps_alive
+        if step.action_on_failure in _TERMINATES_CLUSTER and not protected:
             return terminate(ended, STEP_FAILURE, now)
         if step.action_on_failure != "CONTINUE":
             ended = cancel_pending(ended, now)

@@ -1,7 +1,7 @@
 """Which operations and members this stand-in takes: one table, by name.
 
-HONOURED members change what happens. KEPT ones have no meaning on one machine: they are stored and shown by
-DescribeCluster as EMR shows them. Anything else is refused by name, so that nobody believes it took effect.
+HONOURED members change what happens. KEPT ones have no meaning on one machine: they are stored and shown
+where EMR shows them. Anything else is refused by name, so that nobody believes it took effect.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ SUPPORTED_OPERATIONS = frozenset(
         "CancelSteps",
         "DescribeCluster",
         "DescribeStep",
+        "GetAutoTerminationPolicy",
+        "GetManagedScalingPolicy",
         "ListBootstrapActions",
         "ListClusters",
         "ListInstanceGroups",
@@ -40,6 +42,9 @@ HONOURED: Mapping[str, frozenset[str]] = {
             "SlaveInstanceType",
             "TerminationProtected",
         }
+    ),
+    "InstanceGroup": frozenset(
+        {"BidPrice", "InstanceCount", "InstanceRole", "InstanceType", "Market", "Name"}
     ),
     "Step": frozenset({"ActionOnFailure", "HadoopJarStep", "Name"}),
     "HadoopJarStep": frozenset({"Args", "Jar"}),
@@ -87,6 +92,7 @@ KEPT: Mapping[str, frozenset[str]] = {
             "UnhealthyNodeReplacement",
         }
     ),
+    "InstanceGroup": frozenset({"AutoScalingPolicy", "Configurations", "CustomAmiId", "EbsConfiguration"}),
 }
 
 
@@ -95,6 +101,8 @@ def unsupported_members(operation: str, request: Mapping[str, Any]) -> Iterator[
     yield from _refused(operation, operation, request)
     if operation == "RunJobFlow":
         yield from _refused("RunJobFlow.Instances", "RunJobFlow.Instances", request["Instances"])
+        for position, group in enumerate(request["Instances"].get("InstanceGroups") or ()):
+            yield from _refused("InstanceGroup", f"RunJobFlow.Instances.InstanceGroups[{position}]", group)
         if request.get("StepConcurrencyLevel", 1) != 1:
             yield (
                 f"local_aws runs the steps of a cluster one after the other: "

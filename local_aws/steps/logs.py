@@ -47,8 +47,11 @@ class StepLogs:
                 ContentType="application/gzip",
             )
 
-    def root_cause(self) -> str:
-        """The line of stderr that names the error, else its last line: a failed step's message."""
+    def root_cause(self, desks_folder: Path) -> str:
+        """The line of stderr that names the error, else its last line: a failed step's message.
+
+        The folders of a desk are shown as the buckets that they stand for.
+        """
         path = self.path("stderr")
         if not path.exists():
             return ""
@@ -56,7 +59,9 @@ class StepLogs:
             file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
             lines = [line for line in file.read().decode("utf-8", "replace").splitlines() if line.strip()]
         causes = [match[1] for line in lines if (match := _ROOT_CAUSE.match(line))]
-        return ((causes or lines or [""])[-1])[:_MESSAGE_CHARACTERS]
+        cause = (causes or lines or [""])[-1]
+        on_desk = rf"(?:raw:|file:)?/*{re.escape(str(desks_folder))}/\d+/files/"
+        return re.sub(on_desk, "s3://", cause)[:_MESSAGE_CHARACTERS]
 
 
 def log_file_uri(log_uri: str, cluster_id: str, step_id: str, name: str) -> str:

@@ -95,6 +95,12 @@ def parse_spark_submit(args: Sequence[str]) -> SparkSubmit:
     return SparkSubmit(tuple(options), rest[0], tuple(rest[1:]))
 
 
+def without_effect(configurations: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The classifications that configure parts of a cluster which this machine does not have."""
+    names = {str(configuration.get("Classification")) for configuration in configurations}
+    return tuple(sorted(names - {"spark-defaults"}))
+
+
 def spark_defaults(configurations: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """The properties of the cluster's spark-defaults classification."""
     return {

@@ -23,7 +23,13 @@ from local_aws.steps import guard, processes
 from local_aws.steps.desk import Desks
 from local_aws.steps.java import find_java, find_spark_home
 from local_aws.steps.logs import StepLogs, log_file_uri
-from local_aws.steps.spark import LocalSpark, local_command, parse_spark_submit, spark_defaults
+from local_aws.steps.spark import (
+    LocalSpark,
+    local_command,
+    parse_spark_submit,
+    spark_defaults,
+    without_effect,
+)
 
 UNKNOWN_ERROR = "Unknown Error."
 # a step sees no more of this machine's environment than it needs: no credentials, no addresses of databases
@@ -101,9 +107,12 @@ class StepRun:
                 self._logs.say(
                     f"local_aws: no file can stand for s3://{name.bucket}/{name.key}", level="WARN"
                 )
+            configurations = self._cluster.request.get("Configurations") or ()
+            for classification in without_effect(configurations):
+                self._logs.say(f"local_aws: classification {classification} has no effect on this machine")
             command = local_command(
                 parse_spark_submit(self._step.args[1:]),
-                defaults=spark_defaults(self._cluster.request.get("Configurations") or ()),
+                defaults=spark_defaults(configurations),
                 machine=self._machine.spark,
                 buckets=filled.buckets,
                 folder=self._work,
@@ -153,8 +162,6 @@ class StepRun:
         return passed_on | {
             processes.MARKER: self._marker,
             "TMPDIR": str(self._work / "tmp"),
-            "EMR_CLUSTER_ID": self._cluster.cluster_id,
-            "EMR_STEP_ID": self._step.step_id,
             # boto3 and the AWS CLI inside a step reach this S3 and nothing else
             "AWS_ACCESS_KEY_ID": "local",
             "AWS_SECRET_ACCESS_KEY": "local",
@@ -169,7 +176,8 @@ class StepRun:
         if code == 0 and not self._stopped.is_set():
             return StepEnd()
         self._logs.say(f"Step failed with exitCode {code}", level="WARN")
-        return StepEnd(Failure(UNKNOWN_ERROR, self._logs.root_cause(), self._log_file("stderr")))
+        cause = self._logs.root_cause(self._machine.settings.desks_folder)
+        return StepEnd(Failure(UNKNOWN_ERROR, cause, self._log_file("stderr")))
 
     def _log_file(self, name: str) -> str:
         if self._cluster.log_uri is None:
