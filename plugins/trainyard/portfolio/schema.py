@@ -30,23 +30,26 @@ def json_schema() -> Schema:
         for name, field in definition["properties"].items():
             if name in AS_WRITTEN:
                 _accept_as_written(field)
-    name_rules = {key: properties["portfolio"][key] for key in ("maxLength", "pattern", SENTENCE)}
-    properties["models"] = {
-        "type": "object",
-        "minProperties": 1,
-        "description": properties["models"]["description"],
-        "propertyNames": name_rules,
-        "additionalProperties": {"anyOf": [_MODEL, {"type": "null"}]},
-    }
-    properties["inputs"] = {
-        "$ref": "#/$defs/Inputs",
-        "description": "Inputs of every model that says nothing else.",
-    }
-    properties["defaults"] = {**_MODEL, "description": "What every model has that says nothing else."}
+    properties.update(_layers(names=properties["portfolio"], models=properties.pop("models")))
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **schema,
         "title": "A portfolio of Trainyard",
+    }
+
+
+def _layers(*, names: Schema, models: Schema) -> Schema:
+    """The three places where models' values stand; ``models`` is the last, as in a file."""
+    return {
+        "inputs": {"$ref": "#/$defs/Inputs", "description": "Inputs of every model that says nothing else."},
+        "defaults": {**_MODEL, "description": "What every model has that says nothing else."},
+        "models": {
+            "type": "object",
+            "minProperties": 1,
+            "description": models["description"],
+            "propertyNames": {key: names[key] for key in ("maxLength", "pattern", SENTENCE)},
+            "additionalProperties": {"anyOf": [_MODEL, {"type": "null"}]},
+        },
     }
 
 

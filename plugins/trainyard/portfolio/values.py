@@ -25,6 +25,7 @@ from trainyard.portfolio.rules import (
     TimeZone,
     Value,
     refuse,
+    says,
 )
 
 
@@ -119,6 +120,7 @@ class Model(Value):
     label_mapping: Annotated[dict[str, Annotated[int, Field(ge=0, le=1)]], AfterValidator(_label_mapping)] = (
         Field(
             default={"0": 0, "1": 1},
+            json_schema_extra=says("a mapping of labels to 0 and 1 such as {-1: 0, 1: 1}"),
             description="The class, 0 or 1, of each label in the data; any other label fails the training."
             " Replaced as a whole, never merged.",
         )
