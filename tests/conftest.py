@@ -111,3 +111,9 @@ def start_local_aws() -> Iterator[Callable[..., LocalAws]]:
 def local_aws_url(start_local_aws: Callable[..., LocalAws], tmp_path_factory: pytest.TempPathFactory) -> str:
     """The endpoint of EMR and S3 for the whole session; its buckets are shared, so name your own."""
     return start_local_aws(tmp_path_factory.mktemp("local_aws")).url
+
+
+@pytest.fixture(scope="session")
+def idle_aws_url(start_local_aws: Callable[..., LocalAws], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The endpoint of a local AWS whose clusters never leave STARTING: for tests of what launches and watches."""
+    return start_local_aws(tmp_path_factory.mktemp("idle_aws"), "--provision-seconds", "3600").url

@@ -45,10 +45,15 @@ def emr(idle_aws_url: str) -> Any:
 
 
 def run_cluster(emr: Any, name: str) -> ClusterId:
-    instances = {
-        "InstanceGroups": [{"InstanceRole": "MASTER", "InstanceType": "m7g.xlarge", "InstanceCount": 1}]
-    }
-    return ClusterId(emr.run_job_flow(Name=name, ReleaseLabel="emr-7.13.0", Instances=instances)["JobFlowId"])
+    primary = {"InstanceRole": "MASTER", "InstanceType": "m7g.xlarge", "InstanceCount": 1}
+    answer = emr.run_job_flow(
+        Name=name,
+        ReleaseLabel="emr-7.13.0",
+        Instances={"InstanceGroups": [primary]},
+        JobFlowRole="EMR_EC2_DefaultRole",
+        ServiceRole="EMR_DefaultRole",
+    )
+    return ClusterId(answer["JobFlowId"])
 
 
 def trigger(cluster_id: ClusterId, *, seconds: float = 60) -> TrainingTrigger:
