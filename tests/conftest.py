@@ -8,6 +8,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import psycopg
@@ -21,6 +22,20 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def free_ports() -> Callable[[int], list[int]]:
+    """Gives as many different free ports as asked for."""
+
+    def ports(number: int) -> list[int]:
+        with ExitStack() as opened:
+            probes = [opened.enter_context(socket.socket()) for _ in range(number)]
+            for probe in probes:
+                probe.bind(("127.0.0.1", 0))
+            return [int(probe.getsockname()[1]) for probe in probes]
+
+    return ports
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +64,10 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no {folder}: the optional real inputs are not here")
     return folder
+
+
+# a JVM that lives for seconds is not worth optimising its code
+_BRIEF_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 
 
 class LocalAws:
@@ -97,7 +116,7 @@ def start_local_aws() -> Iterator[Callable[..., LocalAws]]:
 
     def start(root: Path, *options: str) -> LocalAws:
         short = ("--provision-seconds", "0.2", "--bootstrap-seconds", "0.1", "--slots", "2")
-        small = ("--spark-master", "local[1]", "--driver-memory", "512m")
+        small = ("--spark-master", "local[1]", "--driver-memory", "512m", f"--java-options={_BRIEF_JVM}")
         server = LocalAws(root, port=free_port(), options=(*short, *small, *options))
         started.append(server)
         return server.start()

@@ -6,19 +6,12 @@ The layout is EMR's: `<LogUri>/<cluster id>/steps/<step id>/{controller,stdout,s
 from __future__ import annotations
 
 import gzip
-import re
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 NAMES = ("controller", "stdout", "stderr")
 _TAIL_BYTES = 256 * 1024
-_MESSAGE_CHARACTERS = 1000
-# the line in which Python or the JVM says what went wrong
-_ROOT_CAUSE = re.compile(
-    r"^(?:Exception in thread \"\S+\" |Caused by: )?"
-    r"((?:[A-Za-z_][\w$]*\.)*[A-Z]\w*(?:Error|Exception|Exit|Interrupt)\b.*)"
-)
 
 
 class StepLogs:
@@ -47,21 +40,14 @@ class StepLogs:
                 ContentType="application/gzip",
             )
 
-    def root_cause(self, desks_folder: Path) -> str:
-        """The line of stderr that names the error, else its last line: a failed step's message.
-
-        The folders of a desk are shown as the buckets that they stand for.
-        """
-        path = self.path("stderr")
+    def tail(self, name: str) -> list[str]:
+        """The last lines that say anything."""
+        path = self.path(name)
         if not path.exists():
-            return ""
+            return []
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
-            lines = [line for line in file.read().decode("utf-8", "replace").splitlines() if line.strip()]
-        causes = [match[1] for line in lines if (match := _ROOT_CAUSE.match(line))]
-        cause = (causes or lines or [""])[-1]
-        on_desk = rf"(?:raw:|file:)?/*{re.escape(str(desks_folder))}/\d+/files/"
-        return re.sub(on_desk, "s3://", cause)[:_MESSAGE_CHARACTERS]
+            return [line for line in file.read().decode("utf-8", "replace").splitlines() if line.strip()]
 
 
 def log_file_uri(log_uri: str, cluster_id: str, step_id: str, name: str) -> str:

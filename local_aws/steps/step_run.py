@@ -21,6 +21,7 @@ from local_aws.emr.values import Cluster, Failure, Step
 from local_aws.settings import Settings
 from local_aws.steps import guard, processes
 from local_aws.steps.desk import Desks
+from local_aws.steps.failures import find_cause
 from local_aws.steps.java import find_java, find_spark_home
 from local_aws.steps.logs import StepLogs, log_file_uri
 from local_aws.steps.spark import (
@@ -176,8 +177,12 @@ class StepRun:
         if code == 0 and not self._stopped.is_set():
             return StepEnd()
         self._logs.say(f"Step failed with exitCode {code}", level="WARN")
-        cause = self._logs.root_cause(self._machine.settings.desks_folder)
-        return StepEnd(Failure(UNKNOWN_ERROR, cause, self._log_file("stderr")))
+        cause = find_cause(
+            stdout=self._logs.tail("stdout"),
+            stderr=self._logs.tail("stderr"),
+            desks_folder=self._machine.settings.desks_folder,
+        )
+        return StepEnd(Failure(UNKNOWN_ERROR, cause.message, self._log_file(cause.log)))
 
     def _log_file(self, name: str) -> str:
         if self._cluster.log_uri is None:

@@ -1,0 +1,91 @@
+"""Real Spark on `s3://`: what a step reads, writes, overwrites and deletes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+JOB = """
+import sys
+from pyspark.sql import SparkSession
+import helper
+
+spark = SparkSession.builder.getOrCreate()
+bucket = sys.argv[1]
+lines = spark.read.text(f"s3://{bucket}/in/")
+print("lines", lines.count(), helper.ANSWER, spark.conf.get("spark.some.setting", "none"), spark.sparkContext.master)
+# what was there before is replaced as a whole
+lines.coalesce(1).write.mode("overwrite").text(f"s3://{bucket}/out")
+if "fail" in sys.argv:
+    raise ValueError("the labels are wrong")
+"""
+
+
+@pytest.fixture
+def code(aws: Any, bucket: str) -> str:
+    aws.put(bucket, "code/job.py", JOB)
+    aws.put(bucket, "code/helper.py", "ANSWER = 42\n")
+    aws.put(bucket, "in/part 1+a.txt", "one\ntwo\n")
+    aws.put(bucket, "in/part-2.txt", "three\n")
+    aws.put(bucket, "out/stale.txt", "from an earlier run\n")
+    return bucket
+
+
+def submit(step: Any, bucket: str, *more: str) -> dict[str, Any]:
+    request: dict[str, Any] = step(
+        "spark-submit",
+        *("--deploy-mode", "cluster", "--master", "yarn", "--driver-memory", "40g"),
+        *("--conf", "spark.yarn.submit.waitAppCompletion=true", "--conf=spark.executor.memory=16g"),
+        *("--py-files", f"s3://{bucket}/code/helper.py", f"s3://{bucket}/code/job.py", bucket, *more),
+    )
+    return request
+
+
+def test_a_spark_step_reads_and_writes_s3_as_on_a_cluster(aws: Any, code: str, step: Any) -> None:
+    settings = {"spark.some.setting": "from spark-defaults", "spark.master": "yarn"}
+    cluster_id = aws.launch(
+        submit(step, code),
+        LogUri=f"s3://{code}/logs/",
+        Configurations=[
+            {"Classification": "spark-defaults", "Properties": settings},
+            {"Classification": "yarn-site", "Properties": {"yarn.nodemanager.vmem-check-enabled": "false"}},
+        ],
+    )
+    cluster = aws.wait_for_end(cluster_id)
+    logs = f"logs/{cluster_id}/steps/{aws.steps(cluster_id)[0]['Id']}"
+    stderr = aws.text(code, f"{logs}/stderr.gz")
+    assert cluster["Status"]["State"] == "TERMINATED", stderr
+    assert cluster["Status"]["StateChangeReason"] == {
+        "Code": "ALL_STEPS_COMPLETED",
+        "Message": "Steps completed",
+    }
+    assert aws.text(code, f"{logs}/stdout.gz") == "lines 3 42 from spark-defaults local[1]\n"
+    written = aws.keys(code, "out/")
+    parts = [key for key in written if key.startswith("out/part-")]
+    assert "".join(aws.text(code, key) for key in parts) == "one\ntwo\nthree\n"
+    # the stale object is deleted; neither checksum files nor unfinished commits came along
+    assert written == ["out/_SUCCESS", *parts]
+    controller = aws.text(code, f"{logs}/controller.gz")
+    for changed in ("--master yarn", "--deploy-mode cluster", "--driver-memory 40g", "spark.master=yarn"):
+        assert f"{changed} does not apply on this machine" in controller
+    assert "classification yarn-site has no effect on this machine" in controller
+
+
+def test_a_failing_spark_step_says_why_and_keeps_what_it_wrote(aws: Any, code: str, step: Any) -> None:
+    cluster_id = aws.launch(submit(step, code, "fail"), step("bash", "-c", "true"), LogUri=f"s3://{code}/l")
+    cluster = aws.wait_for_end(cluster_id)
+    assert cluster["Status"]["State"] == "TERMINATED_WITH_ERRORS"
+    assert cluster["Status"]["StateChangeReason"]["Code"] == "STEP_FAILURE"
+    failed, never_run = aws.steps(cluster_id)
+    # spark-submit joins a Python driver's two streams in stdout
+    log_file = f"l/{cluster_id}/steps/{failed['Id']}/stdout.gz"
+    assert failed["Status"]["State"] == "FAILED"
+    assert failed["Status"]["FailureDetails"] == {
+        "Reason": "Unknown Error.",
+        "Message": "ValueError: the labels are wrong",
+        "LogFile": f"s3://{code}/{log_file}",
+    }
+    assert "the labels are wrong" in aws.text(code, log_file)
+    assert never_run["Status"]["State"] == "CANCELLED"
+    assert "out/_SUCCESS" in aws.keys(code, "out/")
