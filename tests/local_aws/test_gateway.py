@@ -1,0 +1,64 @@
+"""Steps run commands on this machine: who may speak to the port, and what lies behind it."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+
+def ask(url: str, *, method: str = "GET", **headers: str) -> tuple[int, str]:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    request = urllib.request.Request(
+        url, method=method, headers=named, data=b"{}" if method == "POST" else None
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as refused:
+        return refused.code, refused.read().decode()
+
+
+def test_health_says_that_it_is_up(aws: Any) -> None:
+    status, body = ask(f"{aws.url}/_local_aws/health")
+    assert status == 200
+    assert json.loads(body)["status"] == "ok"
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "https://example.com"}, {"Origin": "null"}, {"Host": "example.com"}]
+)
+def test_a_web_page_gets_nothing(aws: Any, headers: dict[str, str]) -> None:
+    target = "ElasticMapReduce.ListClusters"
+    assert ask(aws.url, method="POST", X_Amz_Target=target, **headers)[0] == 403
+    assert ask(f"{aws.url}/", method="OPTIONS", **headers)[0] == 403
+
+
+def test_nobody_can_wipe_s3_from_outside(aws: Any, bucket: str) -> None:
+    aws.put(bucket, "kept", "x")
+    assert ask(f"{aws.url}/_ministack/reset", method="POST")[0] == 404
+    assert aws.keys(bucket) == ["kept"]
+
+
+def test_one_port_on_this_machine_is_all_that_listens(start_local_aws: Any, tmp_path: Path) -> None:
+    server = start_local_aws(tmp_path)
+    process = psutil.Process(server.process.pid)
+    everyone = [process, *process.children(recursive=True)]
+    listening = [
+        found.laddr
+        for one in everyone
+        for found in one.net_connections("inet")
+        if found.status == psutil.CONN_LISTEN or not found.raddr
+    ]
+    assert [(address.ip, address.port) for address in listening] == [("127.0.0.1", server.port)]
+
+
+def test_a_large_object_comes_back_whole(aws: Any, bucket: str) -> None:
+    data = bytes(range(256)) * (40 * 4096)
+    aws.s3.put_object(Bucket=bucket, Key="large", Body=data)
+    assert aws.s3.get_object(Bucket=bucket, Key="large")["Body"].read() == data

@@ -1,0 +1,129 @@
+"""What is kept, what is lost and what must be gone when local_aws ends and starts again."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+
+def carrying(word: str) -> list[psutil.Process]:
+    """Processes whose command line has the word, but for this one."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if word in " ".join(process.cmdline()) and process.pid != psutil.Process().pid:
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+@pytest.fixture
+def server(start_local_aws: Callable[..., Any], tmp_path: Path) -> Any:
+    return start_local_aws(tmp_path / "root")
+
+
+def test_objects_survive_a_kill(server: Any, aws_at: Any) -> None:
+    aws = aws_at(server.url)
+    for bucket in ("full", "empty"):
+        aws.s3.create_bucket(Bucket=bucket)
+    aws.s3.put_object(Bucket="full", Key="a/b c+d%é.txt", Body=b"kept", Metadata={"owner": "me"})
+    aws.put("full", "gone.txt", "x")
+    aws.s3.delete_object(Bucket="full", Key="gone.txt")
+    before = aws.s3.head_object(Bucket="full", Key="a/b c+d%é.txt")
+    server.stop(signal.SIGKILL)
+    server.start()
+    after = aws.s3.head_object(Bucket="full", Key="a/b c+d%é.txt")
+    assert aws.keys("full") == ["a/b c+d%é.txt"]
+    assert aws.text("full", "a/b c+d%é.txt") == "kept"
+    assert (after["ETag"], after["Metadata"]) == (before["ETag"], {"owner": "me"})
+    assert [bucket["Name"] for bucket in aws.s3.list_buckets()["Buckets"]] == ["empty", "full"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_no_step_outlives_its_server_and_its_cluster_says_so(
+    server: Any, aws_at: Any, step: Any, until: Any, tmp_path: Path, number: signal.Signals
+) -> None:
+    aws = aws_at(server.url)
+    word = f"marker-{tmp_path.name}-{number}"
+    # its child leaves the session, so that no signal to a group reaches it
+    script = f"setsid bash -c 'while true; do sleep 0.2; done' {word} & while true; do sleep 0.2; done"
+    cluster_id = aws.launch(step("bash", "-c", script, word), step("bash", "-c", "true"))
+    done_id = aws.launch(step("bash", "-c", "true"))
+    aws.wait_for_end(done_id)
+    until(lambda: len(carrying(word)) >= 2, "the step and its child run")
+    code = server.stop(number)
+    if number is signal.SIGTERM:
+        assert code == 0
+        assert carrying(word) == []
+    server.start()
+    assert carrying(word) == []
+    cluster = aws.cluster(cluster_id)
+    assert cluster["Status"]["State"] == "TERMINATED_WITH_ERRORS"
+    assert cluster["Status"]["StateChangeReason"] == {
+        "Code": "INTERNAL_ERROR",
+        "Message": "local_aws was stopped while the cluster was live",
+    }
+    assert aws.step_states(cluster_id) == ["INTERRUPTED", "CANCELLED"]
+    assert aws.state(done_id) == "TERMINATED"
+    # and it works on
+    assert aws.wait_for_end(aws.launch(step("bash", "-c", "true")))["Status"]["State"] == "TERMINATED"
+
+
+def test_a_killed_server_takes_its_steps_along_at_once(
+    server: Any, aws_at: Any, step: Any, until: Any, tmp_path: Path
+) -> None:
+    word = f"marker-{tmp_path.name}"
+    aws_at(server.url).launch(step("bash", "-c", "while true; do sleep 0.2; done", word))
+    until(lambda: len(carrying(word)) >= 1, "the step runs")
+    server.stop(signal.SIGKILL)
+    until(lambda: carrying(word) == [], "the step is gone without a new start", seconds=5)
+
+
+def run_cli(*options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "local_aws", *options],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_taken_port_is_named(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        ended = run_cli("--port", str(port), "--root", str(tmp_path))
+    assert ended.returncode == 1
+    assert f"port {port} on 127.0.0.1 cannot be used: Address already in use" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_second_server_on_the_same_root_is_refused(server: Any) -> None:
+    ended = run_cli("--port", "0", "--root", str(server.root))
+    assert ended.returncode == 1
+    assert f"another local_aws uses --root {server.root}" in ended.stderr
+
+
+def test_help_names_every_setting() -> None:
+    text = run_cli("--help").stdout
+    for option in ("--host", "--port", "--root", "--slots", "--provision-seconds", "--bootstrap-seconds"):
+        assert option in text
+
+
+@pytest.mark.parametrize("option", [("--port", "70000"), ("--slots", "0"), ("--grace-seconds", "-1")])
+def test_a_setting_out_of_range_is_refused_with_what_is_accepted(option: tuple[str, str]) -> None:
+    ended = run_cli(*option)
+    assert ended.returncode == 2
+    assert "accepted" in ended.stderr
