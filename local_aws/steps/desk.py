@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from threading import Condition
@@ -102,9 +102,11 @@ class Desk:
 
     def _listing(self, bucket: str) -> Iterator[tuple[ObjectName, str]]:
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket)
-        for page in pages:
-            for found in page.get("Contents", ()):
-                yield ObjectName(bucket, found["Key"]), found["ETag"]
+        # others go on using S3 meanwhile: what is gone by now is simply not there
+        with suppress(self._client.exceptions.NoSuchBucket):
+            for page in pages:
+                for found in page.get("Contents", ()):
+                    yield ObjectName(bucket, found["Key"]), found["ETag"]
 
     def _remove_all_but(self, remote: Mapping[ObjectName, str]) -> None:
         """Clear away what S3 no longer has, or has otherwise, or what an earlier step left here."""
@@ -118,7 +120,10 @@ class Desk:
                 Path(folder).rmdir()
 
     def _fetch(self, name: ObjectName) -> int:
-        answer = self._client.get_object(Bucket=name.bucket, Key=name.key)
+        try:
+            answer = self._client.get_object(Bucket=name.bucket, Key=name.key)
+        except (self._client.exceptions.NoSuchKey, self._client.exceptions.NoSuchBucket):
+            return 0
         draft = self._incoming / "object"
         with draft.open("wb") as file:
             for chunk in answer["Body"].iter_chunks(1 << 20):
