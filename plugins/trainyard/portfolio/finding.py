@@ -12,9 +12,9 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 from trainyard.portfolio import schema
+from trainyard.portfolio.construct import Path as FieldPath
 from trainyard.portfolio.mistakes import Mistake
 from trainyard.portfolio.rules import REFUSED
-from trainyard.portfolio.source import Path as FieldPath
 from trainyard.portfolio.source import Source
 
 _LONGEST_VALUE = 120

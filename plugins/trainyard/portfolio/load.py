@@ -13,9 +13,10 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from trainyard.portfolio.construct import YamlSyntaxError
 from trainyard.portfolio.finding import Findings
 from trainyard.portfolio.mistakes import Mistake, PortfolioError
-from trainyard.portfolio.source import Source, YamlSyntaxError, read_source
+from trainyard.portfolio.source import Source, read_source
 from trainyard.portfolio.values import Model, Portfolio
 
 # one value though it is written as a mapping: labels of two files mixed would let a wrong label pass

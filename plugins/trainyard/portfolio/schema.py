@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from trainyard.portfolio.construct import AS_WRITTEN, Path
 from trainyard.portfolio.rules import SENTENCE
-from trainyard.portfolio.source import AS_WRITTEN, Path
 from trainyard.portfolio.values import Portfolio
 
 Schema = dict[str, Any]

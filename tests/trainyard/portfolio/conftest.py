@@ -6,8 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from trainyard.portfolio import Portfolio, PortfolioError, load_portfolio
+
+# a busy machine is no reason to fail
+settings.register_profile("portfolio", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("portfolio")
 
 SMALLEST = """\
 portfolio: small

@@ -6,7 +6,8 @@ from datetime import date
 
 import pytest
 
-from trainyard.portfolio.source import YamlSyntaxError, read_source
+from trainyard.portfolio.construct import YamlSyntaxError
+from trainyard.portfolio.source import read_source
 
 SCALARS = [
     ("1e-6", 1e-6),
@@ -80,6 +81,22 @@ def test_a_syntax_error_names_its_line(content, line, words):
     with pytest.raises(YamlSyntaxError, match=words) as caught:
         read_source(content)
     assert caught.value.finding.line == line
+
+
+@pytest.mark.parametrize("depth", [60, 3_000])
+def test_a_file_nested_out_of_all_reason_is_refused(mistakes, depth):
+    assert mistakes("a: " + "[" * depth + "]" * depth) == [
+        "small.yaml:1: portfolio: is nested more than 50 deep; the fields of a portfolio"
+    ]
+
+
+def test_aliases_of_aliases_do_not_fill_the_memory(mistakes):
+    laughs = "a0: &a0 [x]\n"
+    for level in range(1, 9):
+        laughs += f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n"
+    assert mistakes(laughs) == [
+        "small.yaml:1: portfolio: stands for more than 1,000,000 values; fewer aliases of aliases"
+    ]
 
 
 @pytest.mark.parametrize(
