@@ -126,9 +126,11 @@ def test_an_object_deleted_while_the_desk_is_filled_is_simply_not_there(
 ) -> None:
     for key in ("a", "b"):
         aws.put(bucket, key, "1")
-    client.meta.events.register(
-        "before-call.s3.GetObject", lambda **_: aws.s3.delete_object(Bucket=bucket, Key="b")
-    )
+
+    def delete_the_other(**_: object) -> None:
+        aws.s3.delete_object(Bucket=bucket, Key="b")
+
+    client.meta.events.register("before-call.s3.GetObject", delete_the_other)
     files = Desk(tmp_path, client).fill().buckets[bucket]
     assert [path.name for path in files.iterdir()] == ["a"]
 
