@@ -129,8 +129,9 @@ def probability(log_odds: Floats) -> Floats:
 
 def _effects(group: Group, random: np.random.Generator) -> Floats:
     effects = np.linspace(0.0, group.trend, len(group.categories))
-    effects += random.normal(scale=group.spread, size=len(effects))
-    return np.asarray(effects - effects[0])
+    # the first category is the usual case, so the others lie around it
+    effects[1:] += random.normal(scale=group.spread, size=len(effects) - 1)
+    return effects
 
 
 def _draw_categories(shop: Shop, count: int, random: np.random.Generator) -> Integers:
