@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-import boto3
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from airflow.providers.amazon.aws.hooks.emr import EmrHook
 from airflow.sdk import BaseHook, Variable
 from airflow.sdk.exceptions import AirflowException
 from botocore.config import Config
+from botocore.session import Session
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy import Engine
 
 from trainyard import databases
+from trainyard.portfolio import Connections
 
 ACCOUNT_VARIABLE = "trainyard_account"
 _DEPLOYMENT_ID = r"^[a-z][a-z0-9-]{0,31}$"
@@ -57,6 +60,44 @@ def account() -> Account:
         raise AccountError(f"the Airflow Variable {ACCOUNT_VARIABLE}: {mistakes}; {expected}") from error
 
 
+@dataclass(frozen=True)
+class AirflowClients:
+    """The clients of a portfolio's connections, each made when it is first asked for.
+
+    A boto3 client takes a worker tenths of a second to make, and most tasks need one of them or none.
+    """
+
+    connections: Connections
+
+    @cached_property
+    def app(self) -> Engine:
+        return database(self.connections.app_db)
+
+    @cached_property
+    def analytics(self) -> Engine:
+        return database(self.connections.analytics_db)
+
+    @cached_property
+    def emr(self) -> Any:
+        return emr_client(self.connections.aws)
+
+    @cached_property
+    def launching_emr(self) -> Any:
+        return launching_emr_client(self.connections.aws)
+
+    @cached_property
+    def s3(self) -> Any:
+        return s3_client(self.connections.aws)
+
+
+def console_place(aws_conn_id: str) -> tuple[str, str]:
+    """Region and partition of a connection, for links into the AWS console."""
+    region = AwsBaseHook(aws_conn_id=aws_conn_id, client_type="emr").conn_config.region_name
+    session = Session()
+    region = region or session.get_config_variable("region") or "us-east-1"
+    return region, session.get_partition_for_region(region)
+
+
 def emr_client(aws_conn_id: str) -> Any:
     """A boto3 EMR client for everything but RunJobFlow."""
     _require_connection(aws_conn_id)
@@ -72,8 +113,7 @@ def launching_emr_client(aws_conn_id: str) -> Any:
 def s3_client(aws_conn_id: str) -> Any:
     """A boto3 S3 client."""
     _require_connection(aws_conn_id)
-    hook: AwsBaseHook[boto3.client] = AwsBaseHook(aws_conn_id=aws_conn_id, client_type="s3", config=_PATIENT)
-    return hook.conn
+    return AwsBaseHook(aws_conn_id=aws_conn_id, client_type="s3", config=_PATIENT).conn
 
 
 def database(conn_id: str) -> Engine:

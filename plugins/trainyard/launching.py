@@ -12,7 +12,7 @@ import random
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Engine
 
@@ -33,14 +33,17 @@ _THROTTLED_SECONDS = 900
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Clients:
+class Clients(Protocol):
     """Where a launch reaches: the ledger's database, EMR (with and without resending), S3."""
 
-    app: Engine
-    emr: Any
-    launching_emr: Any
-    s3: Any
+    @property
+    def app(self) -> Engine: ...
+    @property
+    def emr(self) -> Any: ...
+    @property
+    def launching_emr(self) -> Any: ...
+    @property
+    def s3(self) -> Any: ...
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict
 
 from trainyard import clusters, connections, databases, job_code, ledger
 from trainyard.clusters import Failure
+from trainyard.connections import AirflowClients
 from trainyard.inputs import InputMissingError
 from trainyard.job_flow import JobCode
 from trainyard.launching import Clients, Order, give_up_at, launch_attempt
@@ -78,13 +79,11 @@ class Plan(BaseBranchOperator):
             )
         except (RunRequestError, connections.AccountError) as error:
             raise AirflowFailException(str(error)) from error
-        names = self.portfolio.connections
-        databases.upgrade_app_db(connections.database(names.app_db))
-        databases.upgrade_analytics_db(connections.database(names.analytics_db))
+        clients = AirflowClients(self.portfolio.connections)
+        databases.upgrade_app_db(clients.app)
+        databases.upgrade_analytics_db(clients.analytics)
         source = job_code.read_job_source()
-        code = job_code.stage_job_source(
-            connections.s3_client(names.aws), source, output_root=self.portfolio.output_root
-        )
+        code = job_code.stage_job_source(clients.s3, source, output_root=self.portfolio.output_root)
         plan = RunPlan(
             deployment=account.deployment,
             data_date=request.data_date,
@@ -139,7 +138,7 @@ class WaitForTraining(EmrStepSensor):
 
     def execute(self, context: Any) -> None:
         order = _order(self.portfolio, self.model_name, context)
-        clients = _clients(self.portfolio)
+        clients = AirflowClients(self.portfolio.connections)
         attempt = ledger.attempts(clients.app, order.training.training_id)[-1]
         if context["ti"].try_number > 1:
             attempt = self._renew(context, clients, attempt)
@@ -161,7 +160,7 @@ class WaitForTraining(EmrStepSensor):
 
     def execute_complete(self, context: Any, event: Any = None) -> None:
         """Judge the attempt; also where ``airflow dags test`` resumes a success, with ``event`` "success"."""
-        clients = _clients(self.portfolio)
+        clients = AirflowClients(self.portfolio.connections)
         training = _order(self.portfolio, self.model_name, context).training
         attempt = ledger.attempts(clients.app, training.training_id)[-1]
         if isinstance(event, dict) and event["status"] == "overdue":
@@ -201,11 +200,11 @@ class Publish(BaseOperator):
 
     def execute(self, context: Any) -> dict[str, Any]:
         plan = _plan(context)
-        clients = _clients(self.portfolio)
+        clients = AirflowClients(self.portfolio.connections)
         dag_run = context["dag_run"]
         report = publish_run(
             app=clients.app,
-            analytics=connections.database(self.portfolio.connections.analytics_db),
+            analytics=clients.analytics,
             s3=clients.s3,
             trainings=[_training(self.portfolio, name, plan, dag_run) for name in plan.models],
             dag_id=dag_run.dag_id,
@@ -271,20 +270,10 @@ def _order(portfolio: Portfolio, model_name: str, context: Any) -> Order:
     )
 
 
-def _clients(portfolio: Portfolio) -> Clients:
-    names = portfolio.connections
-    return Clients(
-        app=connections.database(names.app_db),
-        emr=connections.emr_client(names.aws),
-        launching_emr=connections.launching_emr_client(names.aws),
-        s3=connections.s3_client(names.aws),
-    )
-
-
 def _launch(operator: CreateTrainingCluster | WaitForTraining, context: Any) -> Attempt:
     order = _order(operator.portfolio, operator.model_name, context)
     try:
-        attempt = launch_attempt(_clients(operator.portfolio), order)
+        attempt = launch_attempt(AirflowClients(operator.portfolio.connections), order)
     except InputMissingError as error:
         raise AirflowFailException(f"input_missing: {error}") from error
     except clusters.LaunchRefusedError as error:
@@ -296,11 +285,12 @@ def _launch(operator: CreateTrainingCluster | WaitForTraining, context: Any) -> 
 def _link(operator: CreateTrainingCluster | WaitForTraining, context: Any, attempt: Attempt) -> None:
     """Best effort: a link that cannot be made must not fail a task whose cluster runs."""
     try:
+        region_name, aws_partition = connections.console_place(operator.portfolio.connections.aws)
         place = {
             "context": context,
             "operator": operator,
-            "region_name": operator.hook.conn_region_name,
-            "aws_partition": operator.hook.conn_partition,
+            "region_name": region_name,
+            "aws_partition": aws_partition,
             "job_flow_id": attempt.cluster_id,
         }
         log_uri = operator.portfolio.models[operator.model_name].cluster.log_uri

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 from uuid import uuid4
@@ -14,6 +14,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ReadTimeoutError
+from sqlalchemy import Engine
 
 from trainyard import clusters, databases, ledger
 from trainyard.inputs import InputMissingError
@@ -48,6 +49,16 @@ class Aws:
         return [cluster for page in pages for cluster in page["Clusters"] if cluster["Name"] == name]
 
 
+@dataclass(frozen=True)
+class HandedIn:
+    """What launch_attempt is handed."""
+
+    app: Engine
+    emr: Any
+    launching_emr: Any
+    s3: Any
+
+
 @pytest.fixture
 def aws(idle_aws_url: str) -> Aws:
     return Aws(idle_aws_url)
@@ -57,7 +68,7 @@ def aws(idle_aws_url: str) -> Aws:
 def clients(aws: Aws, database_url: str) -> Clients:
     app = databases.engine(database_url)
     databases.upgrade_app_db(app)
-    return Clients(app=app, emr=aws.emr, launching_emr=aws.emr, s3=aws.s3)
+    return HandedIn(app=app, emr=aws.emr, launching_emr=aws.emr, s3=aws.s3)
 
 
 @pytest.fixture

@@ -1,0 +1,283 @@
+"""The main job on the real thing: Airflow's scheduler and triggerer, PostgreSQL, Spark on local_aws.
+
+One stack for all; each test asks for runs of its own and looks at what they left in the databases.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+from rich.console import Console
+
+from trainyard.laptop.demo_inputs import (
+    FEATURES_BUCKET,
+    aws_client,
+    demo_portfolio,
+    recent_data_dates,
+)
+from trainyard.laptop.demo_runs import parsed_dag, settle, trigger
+from trainyard.laptop.environment import airflow_environment, database_url
+from trainyard.laptop.settings import PART_NAMES, ROOT, Ports, Settings
+from trainyard.laptop.stack import Stack, running_stack
+from trainyard.laptop.timeline import Timeline
+
+pytestmark = pytest.mark.timeout(600)
+
+MODELS = ("breast_cancer", "flights", "hotels", "original_sample")
+SMALL = ("breast_cancer", "original_sample")
+
+
+@dataclass(frozen=True)
+class Airflow:
+    """The stack as its user sees it."""
+
+    stack: Stack
+    dags: Path
+
+    @property
+    def newest_data_date(self) -> date:
+        return recent_data_dates(demo_portfolio(self.dags), datetime.now(timezone.utc))[0]
+
+    def start_run(self, *, logical_date: str | None = None, **conf: Any) -> str:
+        body = {"dag_run_id": f"test-{uuid4().hex[:8]}", "logical_date": logical_date, "conf": conf}
+        return str(self.stack.api.post("dags", "demo", "dagRuns", body=body)["dag_run_id"])
+
+    def end_of(self, run_id: str) -> str:
+        """The run's state once it has ended."""
+
+        def ended() -> str | None:
+            state = str(self.stack.api.get("dags", "demo", "dagRuns", run_id)["state"])
+            return state if state in ("success", "failed") else None
+
+        return wait_for(ended, f"run {run_id} to end")
+
+    def tasks(self, run_id: str) -> dict[str, str | None]:
+        answer = self.stack.api.get("dags", "demo", "dagRuns", run_id, "taskInstances")
+        return {task["task_id"]: task["state"] for task in answer["task_instances"]}
+
+    def tries(self, run_id: str, task_id: str) -> int:
+        task = self.stack.api.get("dags", "demo", "dagRuns", run_id, "taskInstances", task_id)
+        return int(task["try_number"])
+
+    def log_of(self, run_id: str, task_id: str) -> str:
+        place = ("dags", "demo", "dagRuns", run_id, "taskInstances", task_id, "logs", "1")
+        return str(self.stack.api.get(*place, full_content="true")["content"])
+
+    def rows(self, database: str, sql: str, **values: Any) -> list[dict[str, Any]]:
+        with psycopg.connect(database_url(self.stack.settings, database), row_factory=dict_row) as connection:
+            return connection.execute(sql, values).fetchall()
+
+    def clusters(self) -> int:
+        pages = aws_client(self.stack.settings, "emr").get_paginator("list_clusters").paginate()
+        return sum(len(page["Clusters"]) for page in pages)
+
+
+def wait_for(found: Callable[[], Any], what: str, *, seconds: float = 300) -> Any:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        value = found()
+        if value is not None:
+            return value
+        time.sleep(0.5)
+    raise AssertionError(f"waited {seconds:.0f} s for {what}")
+
+
+@pytest.fixture(scope="module")
+def airflow(
+    tmp_path_factory: pytest.TempPathFactory, free_ports: Callable[[int], list[int]]
+) -> Iterator[Airflow]:
+    folder = tmp_path_factory.mktemp("main_job")
+    dags = folder / "dags"
+    shutil.copytree(ROOT / "dags", dags, ignore=shutil.ignore_patterns("__pycache__"))
+    ports = Ports(**dict(zip(PART_NAMES, free_ports(len(PART_NAMES)), strict=True)))
+    settings = Settings(state=folder / "state", ports=ports, dags=dags)
+    begun = datetime.now(timezone.utc)
+    with running_stack(settings, command="the tests", timeline=Timeline(Console(quiet=True))) as stack:
+        dag = wait_for(lambda: parsed_dag(stack.api, since=begun), "the DAG demo to be parsed")
+        # the due slot's run, so that unpausing makes none of its own
+        first = trigger(stack.api, settings, dag)
+        airflow = Airflow(stack, dags)
+        assert airflow.end_of(first) == "success", airflow.tasks(first)
+        yield airflow
+        settle(stack.api, settings)
+
+
+def test_the_first_run_publishes_every_model_and_unpausing_adds_no_run(airflow: Airflow) -> None:
+    live = airflow.rows("app", "SELECT model, data_date FROM serving.live_model ORDER BY model")
+    assert [row["model"] for row in live] == list(MODELS)
+    assert {row["data_date"] for row in live} == {airflow.newest_data_date}
+    runs = airflow.stack.api.get("dags", "demo", "dagRuns")["dag_runs"]
+    assert [run["run_type"] for run in runs if run["run_type"] == "scheduled"] == []
+    assert airflow.stack.api.get("importErrors")["import_errors"] == []
+
+
+def test_what_the_demo_learned_is_good_and_is_told(airflow: Airflow) -> None:
+    rows = airflow.rows(
+        "analytics",
+        "SELECT model, value FROM analytics.latest_metrics WHERE split = 'test' AND name = 'auc'",
+    )
+    auc = {row["model"]: row["value"] for row in rows}
+    assert auc["breast_cancer"] > 0.98
+    assert 0.70 < auc["hotels"] < 0.85
+    assert 0.70 < auc["flights"] < 0.85
+
+
+def test_every_attempt_of_the_first_run_has_ended_well_in_the_ledger(airflow: Airflow) -> None:
+    attempts = airflow.rows("app", "SELECT attempt, state, outcome, cluster_id FROM operations.attempt")
+    assert {(row["attempt"], row["state"], row["outcome"]) for row in attempts} >= {(1, "ended", "succeeded")}
+    assert len({row["cluster_id"] for row in attempts}) == len(attempts)
+
+
+def test_a_run_of_one_model_trains_that_one_skips_the_rest_and_publishes(airflow: Airflow) -> None:
+    run_id = airflow.start_run(models=["original_sample"])
+    assert airflow.end_of(run_id) == "success"
+    tasks = airflow.tasks(run_id)
+    assert {task for task, state in tasks.items() if state == "success"} == {
+        "plan",
+        "original_sample.create_cluster",
+        "original_sample.wait_for_training",
+        "publish",
+        "freshness",
+    }
+    skipped = [task for task, state in tasks.items() if state == "skipped"]
+    assert len(skipped) == 2 * (len(MODELS) - 1)
+    (version,) = airflow.rows(
+        "app", "SELECT model FROM serving.model_version WHERE lineage->>'run_id' = %(run_id)s", run_id=run_id
+    )
+    assert version["model"] == "original_sample"
+
+
+def test_an_unknown_conf_key_ends_the_run_before_a_cluster_is_launched(airflow: Airflow) -> None:
+    before = airflow.clusters()
+    run_id = airflow.start_run(modls=["original_sample"])
+    assert airflow.end_of(run_id) == "failed"
+    assert "conf key 'modls' is not accepted" in airflow.log_of(run_id, "plan")
+    assert "plan failed" in airflow.log_of(run_id, "publish")
+    assert airflow.tries(run_id, "plan") == 1
+    assert airflow.clusters() == before
+
+
+def test_a_failed_model_leaves_its_siblings_published_and_the_run_red(airflow: Airflow) -> None:
+    day = airflow.newest_data_date + timedelta(days=1)
+    s3 = aws_client(airflow.stack.settings, "s3")
+    for split in ("train", "test"):
+        good = s3.get_object(
+            Bucket=FEATURES_BUCKET,
+            Key=f"original_sample/{airflow.newest_data_date}/{split}/part-00000.libsvm",
+        )["Body"].read()
+        for model, body in (("original_sample", good), ("breast_cancer", b"1 1:0.5\n0 1:x\n")):
+            s3.put_object(Bucket=FEATURES_BUCKET, Key=f"{model}/{day}/{split}/part-0", Body=body)
+            s3.put_object(Bucket=FEATURES_BUCKET, Key=f"{model}/{day}/{split}/_SUCCESS")
+    # flights has no features of that day at all
+    run_id = airflow.start_run(models=[*SMALL, "flights"], data_date=day.isoformat())
+    assert airflow.end_of(run_id) == "failed"
+    tasks = airflow.tasks(run_id)
+    assert tasks["original_sample.wait_for_training"] == tasks["publish"] == "success"
+    assert tasks["breast_cancer.wait_for_training"] == tasks["freshness"] == "failed"
+    assert tasks["flights.create_cluster"] == "failed"
+    # bad data is not retried, and its rows stay in S3
+    assert airflow.tries(run_id, "breast_cancer.wait_for_training") == 1
+    log = airflow.log_of(run_id, "breast_cancer.wait_for_training")
+    assert "malformed_input" in log
+    assert "part-0, line 2" in log
+    assert "0 1:x" not in log
+    assert "input_missing" in airflow.log_of(run_id, "flights.create_cluster")
+    live = airflow.rows("app", "SELECT model FROM serving.live_model WHERE data_date = %(day)s", day=day)
+    assert [row["model"] for row in live] == ["original_sample"]
+    failures = airflow.rows(
+        "analytics",
+        "SELECT model, failure_code FROM analytics.failures WHERE data_date = %(day)s ORDER BY model",
+        day=day,
+    )
+    assert [tuple(row.values()) for row in failures] == [
+        ("breast_cancer", "malformed_input"),
+        ("flights", "no_manifest"),
+    ]
+
+
+def test_a_run_that_publishes_nothing_still_tells_its_metrics(airflow: Airflow) -> None:
+    run_id = airflow.start_run(models=["original_sample"], publish=False)
+    assert airflow.end_of(run_id) == "success"
+    assert not airflow.rows(
+        "app", "SELECT 1 FROM serving.model_version WHERE lineage->>'run_id' = %(run_id)s", run_id=run_id
+    )
+    assert airflow.rows(
+        "analytics",
+        "SELECT 1 FROM analytics.training JOIN analytics.metric USING (training_id, attempt) "
+        "WHERE run_id = %(run_id)s AND name = 'auc'",
+        run_id=run_id,
+    )
+
+
+def test_a_backfill_of_three_days_yields_three_versions_and_replaces_no_newer_one(airflow: Airflow) -> None:
+    def live() -> list[Mapping[str, Any]]:
+        return airflow.rows("app", "SELECT model, version_id FROM serving.live_model ORDER BY model")
+
+    serving = live()
+    last = airflow.newest_data_date - timedelta(days=1)
+    first = last - timedelta(days=2)
+    # the run of a day trains on the day before
+    days = [str(day + timedelta(days=1)) for day in (first, last)]
+    command = ["backfill", "create", "--dag-id", "demo", "--from-date", days[0], "--to-date", days[1]]
+    conf = ["--dag-run-conf", '{"models": ["breast_cancer", "original_sample"]}']
+    subprocess.run(
+        [sys.executable, "-m", "airflow", *command, *conf],
+        env={
+            **airflow.stack.supervisor.environment,
+            **airflow_environment(airflow.stack.settings),
+        },
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+
+    def backfilled() -> list[Any] | None:
+        runs = airflow.stack.api.get("dags", "demo", "dagRuns", limit=100)["dag_runs"]
+        found = [run for run in runs if run["run_type"] == "backfill"]
+        ended = [run for run in found if run["state"] in ("success", "failed")]
+        return found if len(found) == 3 == len(ended) else None
+
+    assert {run["state"] for run in wait_for(backfilled, "the backfill's three runs to end")} == {"success"}
+    versions = airflow.rows(
+        "app",
+        "SELECT model, data_date FROM serving.model_version WHERE data_date BETWEEN %(first)s AND %(last)s "
+        "ORDER BY model, data_date",
+        first=first,
+        last=last,
+    )
+    dates = [first + timedelta(days=number) for number in range(3)]
+    assert [tuple(row.values()) for row in versions] == [(model, day) for model in SMALL for day in dates]
+    assert live() == serving
+
+
+def test_a_broken_portfolio_breaks_its_own_dag_only(airflow: Airflow) -> None:
+    broken = (
+        (airflow.dags / "portfolios" / "demo.yaml").read_text().replace("portfolio: demo", "portfolio: other")
+    )
+    (airflow.dags / "portfolios" / "other.yaml").write_text(
+        broken.replace("num_features: 30", "num_feature: 30")
+    )
+    shutil.copy(airflow.dags / "demo.py", airflow.dags / "other.py")
+    begun = datetime.now(timezone.utc)
+
+    def import_error() -> str | None:
+        errors = airflow.stack.api.get("importErrors")["import_errors"]
+        return next(
+            (error["stack_trace"] for error in errors if error["filename"].endswith("other.py")), None
+        )
+
+    assert "model breast_cancer, num_feature: " in wait_for(import_error, "the import error of other.py")
+    assert wait_for(lambda: parsed_dag(airflow.stack.api, since=begun), "demo to be parsed again")
+    (airflow.dags / "other.py").unlink()
