@@ -35,7 +35,10 @@ format: .venv/ready ## let ruff put the code in form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+env: ## write .env, the secrets of docker-compose.yaml
+	@exec bash .ci/make-env
+
 lock: .venv/ready ## pin requirements.txt and requirements-mwaa.txt anew from pyproject.toml
 	@exec bash .ci/lock $(BIN)/uv
 
-.PHONY: help demo up down test lint format lock
+.PHONY: help demo up down test lint format env lock
