@@ -36,7 +36,9 @@ class Timeline:
 
     def show(self, table: Table) -> None:
         """A table in full: a narrow window wraps its lines, rather than that numbers are cut off."""
-        self.console.print(table, width=Measurement.get(_WIDE, _WIDE.options, table).maximum, crop=False)
+        width = max(self.console.width, Measurement.get(_WIDE, _WIDE.options, table).maximum)
+        terminal = self.console.is_terminal
+        Console(file=self.console.file, width=width, force_terminal=terminal).print(table)
 
     def say(self, text: str = "") -> None:
         """A line of its own."""
