@@ -173,8 +173,18 @@ def _psycopg_url(url: str) -> URL:
     # an Airflow connection whose extra holds anything but strings puts all of it into this one parameter
     extra = query.pop("__extra__", None)
     if isinstance(extra, str):
-        query.update({key: str(value) for key, value in json.loads(extra).items()})
+        query.update(_extra_parameters(extra))
     return parsed.set(drivername="postgresql+psycopg", query=query)
+
+
+def _extra_parameters(extra: str) -> dict[str, str]:
+    try:
+        return {key: str(value) for key, value in json.loads(extra).items()}
+    except (ValueError, AttributeError):
+        # the cause would quote the text, and with it what may be secret
+        raise DatabaseError(
+            f"the database URL's __extra__ is no JSON object; expected {_EXPECTED_URL}"
+        ) from None
 
 
 def _revision(connection: Connection, history: History) -> str | None:

@@ -5,20 +5,13 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import os
-import subprocess
-import sys
-import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
-from pathlib import Path
 from typing import Any
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import boto3
-import psycopg
 import pytest
 from botocore.config import Config
 from sqlalchemy import Engine, text
@@ -30,71 +23,41 @@ from trainyard.ledger import ClusterId, StepId
 from trainyard.publishing import RunReport, publish_run
 from trainyard.training import Sha256, Training, split_uri
 
-BUCKET = "trainyard-output"
+BUCKET = "publishing-tests"
 TODAY = date(2026, 11, 22)
 
 
 @pytest.fixture(scope="session")
-def s3_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("s3")
-    port = _free_port()
-    settings = {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "SERVICES": "s3", "TMPDIR": str(folder)}
-    with (folder / "log").open("w") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "ministack.app"], env=os.environ | settings, stdout=log, stderr=log
-        )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        _wait_for(url, folder / "log")
-        yield url
-    finally:
-        server.terminate()
-        server.wait(20)
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _wait_for(url: str, log: Path) -> None:
-    for _ in range(200):
-        try:
-            urlopen(f"{url}/_ministack/health", timeout=2).close()
-            return
-        except (URLError, OSError):
-            time.sleep(0.1)
-    raise TimeoutError(log.read_text())
-
-
-def s3_client(url: str) -> Any:
-    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
-    return boto3.client(
+def s3(local_aws_url: str) -> Any:
+    client = boto3.client(
         "s3",
-        endpoint_url=url,
-        config=Config(s3={"addressing_style": "path"}, max_pool_connections=20),
-        **keys,
+        endpoint_url=local_aws_url,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        region_name="us-east-1",
+        config=Config(s3={"addressing_style": "path"}),
     )
-
-
-@pytest.fixture(scope="session")
-def s3(s3_url: str) -> Any:
-    client = s3_client(s3_url)
     client.create_bucket(Bucket=BUCKET)
     return client
 
 
-@pytest.fixture
-def database_urls(postgres: PostgresServer, database_url: str) -> Iterator[tuple[str, str]]:
-    """Two databases of the test's own."""
-    other = database_url.rpartition("/")[2] + "_analytics"
-    postgres.create_databases(other)
-    yield database_url, postgres.url(other)
-    with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
-        connection.execute(f'DROP DATABASE "{other}" WITH (FORCE)')
+@pytest.fixture(scope="session")
+def session_databases(postgres: PostgresServer) -> Iterator[tuple[Engine, Engine]]:
+    """Application and analytics database at their heads; made once, since that takes longer than most tests."""
+    postgres.create_databases("publishing_app", "publishing_analytics")
+    app, analytics = engine(postgres.url("publishing_app")), engine(postgres.url("publishing_analytics"))
+    upgrade_app_db(app)
+    upgrade_analytics_db(analytics)
+    yield app, analytics
+    app.dispose()
+    analytics.dispose()
+
+
+def _empty(database: Engine, *tables: str) -> None:
+    with database.begin() as connection:
+        # the triggers that refuse it sleep while rows are replicated
+        connection.execute(text("SET LOCAL session_replication_role = replica"))
+        connection.execute(text(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY"))
 
 
 @dataclass(frozen=True)
@@ -254,6 +217,10 @@ class Yard:
         Folder(training, **parts).write(self.s3)
         return training
 
+    def folder(self, training: Training, **parts: Any) -> Folder:
+        """The folder of the training's first attempt, not written yet."""
+        return Folder(training, **parts)
+
     def publish(self, *trainings: Training, activate: bool = True) -> RunReport:
         first = trainings[0]
         return publish_run(
@@ -279,12 +246,9 @@ class Yard:
 
 
 @pytest.fixture
-def yard(database_urls: tuple[str, str], s3: Any) -> Iterator[Yard]:
-    app, analytics = (engine(url) for url in database_urls)
-    upgrade_app_db(app)
-    upgrade_analytics_db(analytics)
-    # a folder of the test's own, since the bucket is everyone's
-    root = f"s3://{BUCKET}/{database_urls[0].rpartition('/')[2]}"
-    yield Yard(app, analytics, s3, root)
-    app.dispose()
-    analytics.dispose()
+def yard(session_databases: tuple[Engine, Engine], s3: Any) -> Yard:
+    """Empty databases, and a folder of the test's own in S3."""
+    app, analytics = session_databases
+    _empty(app, "operations.attempt", "serving.model_version", "serving.activation")
+    _empty(analytics, "analytics.training", "analytics.metric", "analytics.curve")
+    return Yard(app, analytics, s3, root=f"s3://{BUCKET}/{uuid.uuid4().hex}")

@@ -1,0 +1,225 @@
+"""Engines from every way of writing a URL, and schemas that go up, down and up again beside other people's."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+from sqlalchemy import Engine, text
+
+from trainyard import databases
+from trainyard.databases import (
+    ANALYTICS,
+    APPLICATION,
+    DatabaseError,
+    History,
+    engine,
+    migrate,
+    upgrade_analytics_db,
+    upgrade_app_db,
+    url_for_cli,
+)
+
+if TYPE_CHECKING:
+    from conftest import Yard
+
+HISTORIES = [APPLICATION, ANALYTICS]
+
+
+def schema_of(database: Engine) -> list[tuple[str, ...]]:
+    """Every object of ours, its definition and its comment."""
+    query = """
+        SELECT c.relname, c.relkind::text, coalesce(a.attname, ''), coalesce(format_type(a.atttypid, a.atttypmod), ''),
+               coalesce(col_description(c.oid, a.attnum), '')
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+        WHERE n.nspname IN ('operations', 'serving', 'analytics') AND c.relname !~ 'trainyard_version'
+        UNION ALL
+        SELECT conname, 'constraint', '', pg_get_constraintdef(oid), '' FROM pg_constraint
+        WHERE connamespace::regnamespace::text IN ('operations', 'serving', 'analytics')
+          AND conname !~ 'trainyard_version'
+        ORDER BY 1, 2, 3
+    """
+    with database.connect() as connection:
+        return [tuple(row) for row in connection.execute(text(query))]
+
+
+@pytest.mark.parametrize("history", HISTORIES)
+def test_filled_databases_go_down_and_up_again(yard: Yard, history: History) -> None:
+    yard.publish(yard.succeeded("hotels"), yard.training("flights"))
+    database = yard.app if history is APPLICATION else yard.analytics
+    before = schema_of(database)
+    assert len(before) > 40
+    migrate(database, history=history, revision="base")
+    assert schema_of(database) == []
+    migrate(database, history=history)
+    assert schema_of(database) == before
+
+
+def test_one_step_down_keeps_the_ledger(yard: Yard) -> None:
+    yard.publish(yard.succeeded("hotels"))
+    migrate(yard.app, history=APPLICATION, revision="0001")
+    assert yard.rows("SELECT count(*) FROM operations.attempt") == [(1,)]
+    upgrade_app_db(yard.app)
+    assert yard.rows("SELECT count(*) FROM serving.model_version") == [(0,)]
+
+
+def test_both_histories_live_in_one_database_beside_others(database_url: str) -> None:
+    database = engine(database_url)
+    with database.begin() as connection:
+        for statement in (
+            "CREATE TABLE public.alembic_version (version_num text)",
+            "INSERT INTO public.alembic_version VALUES ('theirs')",
+            "CREATE SCHEMA analytics",
+            "CREATE TABLE analytics.alembic_version (version_num text)",
+            "INSERT INTO analytics.alembic_version VALUES ('theirs too')",
+            "CREATE TABLE analytics.sales (day date)",
+        ):
+            connection.execute(text(statement))
+    upgrade_app_db(database)
+    upgrade_analytics_db(database)
+    migrate(database, history=APPLICATION, revision="base")
+    migrate(database, history=ANALYTICS, revision="base")
+    with database.connect() as connection:
+        theirs = "TABLE public.alembic_version UNION TABLE analytics.alembic_version"
+        assert set(connection.execute(text(theirs)).scalars()) == {"theirs", "theirs too"}
+        assert (
+            connection.execute(text("SELECT to_regclass('analytics.sales')")).scalar_one()
+            == "analytics.sales"
+        )
+    database.dispose()
+
+
+def test_many_upgrades_at_once_make_one(database_url: str) -> None:
+    engines = [engine(database_url) for _ in range(10)]
+    with ThreadPoolExecutor(20) as threads:
+        list(threads.map(upgrade_app_db, engines))
+        list(threads.map(upgrade_analytics_db, engines))
+    with engines[0].connect() as connection:
+        found = (
+            connection.execute(text("SELECT version_num FROM operations.trainyard_version")).scalars().all()
+        )
+    assert found == ["0002"]
+    for database in engines:
+        database.dispose()
+
+
+def test_at_head_an_upgrade_waits_for_nobody(yard: Yard) -> None:
+    with yard.app.begin() as connection:
+        connection.execute(
+            text("SELECT pg_advisory_xact_lock(hashtextextended('trainyard.migrate.application', 0))")
+        )
+        connection.execute(text("LOCK TABLE serving.model_version IN ACCESS SHARE MODE"))
+        upgrade_app_db(yard.app)
+
+
+def test_a_user_who_may_not_create_schemas_upgrades_in_schemas_made_for_them(database_url: str) -> None:
+    name = database_url.rpartition("/")[2]
+    user = f"user_{name}"
+    with psycopg.connect(database_url, autocommit=True) as admin:
+        admin.execute(f"CREATE ROLE {user} LOGIN")
+        admin.execute(f"CREATE SCHEMA operations AUTHORIZATION {user}")
+        admin.execute(f"CREATE SCHEMA serving AUTHORIZATION {user}")
+    database = engine(database_url.replace("trainyard@", f"{user}@"))
+    upgrade_app_db(database)
+    database.dispose()
+    with psycopg.connect(database_url, autocommit=True) as admin:
+        admin.execute(f"DROP OWNED BY {user} CASCADE")
+        admin.execute(f"DROP ROLE {user}")
+
+
+def test_a_database_of_a_later_package_is_left_alone(yard: Yard) -> None:
+    with yard.app.begin() as connection:
+        connection.execute(text("UPDATE operations.trainyard_version SET version_num = '0099'"))
+    try:
+        with pytest.raises(DatabaseError, match="'0099', unknown to this trainyard, which ends at '0002'"):
+            upgrade_app_db(yard.app)
+    finally:
+        with yard.app.begin() as connection:
+            connection.execute(text("UPDATE operations.trainyard_version SET version_num = '0002'"))
+
+
+def test_everything_of_ours_has_a_comment(yard: Yard) -> None:
+    query = """
+        SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname IN ('operations', 'serving', 'analytics') AND c.relkind IN ('r', 'v')
+          AND c.relname <> 'trainyard_version' AND obj_description(c.oid) IS NULL
+    """
+    for database in (yard.app, yard.analytics):
+        with database.connect() as connection:
+            assert connection.execute(text(query)).scalars().all() == []
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg", "postgresql+psycopg2"])
+def test_every_way_of_writing_a_url_connects(database_url: str, scheme: str) -> None:
+    database = engine(database_url.replace("postgresql", scheme))
+    with database.connect() as connection:
+        assert connection.execute(text("SHOW application_name")).scalar_one() == "trainyard"
+    database.dispose()
+
+
+def test_an_airflow_connection_with_a_number_in_its_extra_connects(database_url: str) -> None:
+    database = engine(f"{database_url}?__extra__=%7B%22keepalives_idle%22%3A+30%7D")
+    with database.connect() as connection:
+        assert connection.execute(text("SELECT 1")).scalar_one() == 1
+    database.dispose()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://ada:s3cr@t@127.0.0.1:5432/app",
+        "postgresql://ad@a:s3cr@t@127.0.0.1/app",
+        "postgresql://ada:s3cr@t@127.0.0.1:s3cr@t/app",
+        "postgresql://ada:s3cr@t@/app?__extra__=s3cr@t",
+        "postgresql://ada:right@127.0.0.1/app?__extra__=s3cr@t",
+        "s3cr@t",
+        "mysql://ada:s3cr@t@127.0.0.1/app",
+        "mysql://ada:s3cr%40t@127.0.0.1/app",
+    ],
+)
+def test_a_malformed_url_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(DatabaseError, match=r"postgresql://user:password@host:5432/database") as refused:
+        engine(url)
+    error: BaseException | None = refused.value
+    while error is not None:
+        assert "s3cr" not in str(error)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def test_a_refused_login_does_not_show_the_password(database_url: str) -> None:
+    port = database_url.rpartition(":")[2].partition("/")[0]
+    with pytest.raises(Exception, match="does not exist") as refused:
+        engine(f"postgresql://trainyard:s3cr%40t@127.0.0.1:{port}/nowhere").connect()
+    assert "s3cr" not in str(refused.value)
+
+
+def test_the_cli_takes_the_environment_before_airflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRAINYARD_ANALYTICS_DB_URL", "postgresql://elsewhere/analytics")
+    assert url_for_cli("analytics_db") == "postgresql://elsewhere/analytics"
+
+
+def test_the_cli_falls_back_to_the_airflow_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TRAINYARD_APP_DB_URL", raising=False)
+    extra = {"sslmode": "disable", "keepalives_idle": 30}
+    connection = {
+        "conn_type": "postgres",
+        "host": "127.0.0.1",
+        "login": "ada",
+        "password": "p@ss/w",
+        "schema": "app",
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_APP_DB", json.dumps(connection | {"extra": extra}))
+    url = databases._psycopg_url(url_for_cli("app_db"))
+    assert (url.host, url.password, url.database) == ("127.0.0.1", "p@ss/w", "app")
+    assert dict(url.query) == {"sslmode": "disable", "keepalives_idle": "30"}
+
+
+def test_without_either_the_cli_names_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TRAINYARD_APP_DB_URL", raising=False)
+    monkeypatch.delenv("AIRFLOW_CONN_APP_DB", raising=False)
+    with pytest.raises(DatabaseError, match=r"TRAINYARD_APP_DB_URL is not set .* no connection 'app_db'"):
+        url_for_cli("app_db")
