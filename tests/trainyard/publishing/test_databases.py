@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -93,18 +94,29 @@ def test_both_histories_live_in_one_database_beside_others(database_url: str) ->
     database.dispose()
 
 
-def test_many_upgrades_at_once_make_one(database_url: str) -> None:
-    engines = [engine(database_url) for _ in range(10)]
-    with ThreadPoolExecutor(20) as threads:
-        list(threads.map(upgrade_app_db, engines))
-        list(threads.map(upgrade_analytics_db, engines))
-    with engines[0].connect() as connection:
-        found = (
-            connection.execute(text("SELECT version_num FROM operations.trainyard_version")).scalars().all()
-        )
-    assert found == ["0002"]
-    for database in engines:
-        database.dispose()
+def test_many_threads_and_processes_that_upgrade_at_once_make_one_upgrade(database_url: str) -> None:
+    children = []
+    for _ in range(4):
+        child = os.fork()
+        if child == 0:
+            try:
+                upgrade_in_threads(database_url)
+                os._exit(0)
+            finally:
+                os._exit(1)
+        children.append(child)
+    assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0, 0, 0, 0]
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute("TABLE operations.trainyard_version").fetchall() == [("0002",)]
+        assert connection.execute("TABLE analytics.trainyard_version").fetchall() == [("0001",)]
+
+
+def upgrade_in_threads(database_url: str) -> None:
+    database = engine(database_url)
+    with ThreadPoolExecutor(4) as threads:
+        upgrades = (upgrade_app_db, upgrade_analytics_db) * 2
+        for upgrade in [threads.submit(upgrade, database) for upgrade in upgrades]:
+            upgrade.result()
 
 
 def test_at_head_an_upgrade_waits_for_nobody(yard: Yard) -> None:

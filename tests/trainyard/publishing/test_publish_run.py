@@ -113,6 +113,10 @@ def test_a_rollback_between_two_publishes_of_a_run_holds(yard: Yard) -> None:
         )
     yard.publish(new)
     assert yard.live() == {"hotels": old.training_id}
+    # a straggler of the same run is published after all, and takes nobody with it
+    straggler = yard.succeeded("flights", run="run-2")
+    yard.publish(new, straggler)
+    assert yard.live() == {"flights": straggler.training_id, "hotels": old.training_id}
 
 
 def test_metrics_alone_are_recorded_where_no_version_is_wanted(yard: Yard) -> None:
