@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -118,8 +117,7 @@ def s3_client(aws_conn_id: str) -> Any:
 
 def database(conn_id: str) -> Engine:
     """The SQLAlchemy engine of an Airflow connection to PostgreSQL."""
-    uri = BaseHook.get_connection(conn_id).get_uri()
-    return databases.engine(re.sub(r"^postgres(ql)?://", "postgresql://", uri))
+    return databases.engine(BaseHook.get_connection(conn_id).get_uri())
 
 
 def _require_connection(aws_conn_id: str) -> None:

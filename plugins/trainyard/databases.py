@@ -9,7 +9,6 @@ DDL; schemas themselves are made here and never dropped, since others may keep t
 from __future__ import annotations
 
 import json
-import os
 import threading
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -25,10 +24,7 @@ from sqlalchemy.exc import ArgumentError
 
 VERSION_TABLE = "trainyard_version"
 _MIGRATIONS = Path(__file__).parent / "publishing" / "migrations"
-_EXPECTED_URL = (
-    "postgresql://user:password@host:5432/database, with @ : / ? # % in a password percent-encoded"
-)
-_CLI_VARIABLES = {"app_db": "TRAINYARD_APP_DB_URL", "analytics_db": "TRAINYARD_ANALYTICS_DB_URL"}
+EXPECTED_URL = "postgresql://user:password@host:5432/database, with @ : / ? # % in a password percent-encoded"
 # Alembic's context is global to the process, so two threads must not migrate at once
 _alembic_context = threading.Lock()
 
@@ -129,27 +125,6 @@ def migrate(engine: Engine, *, history: History, revision: str = "head") -> None
             command.downgrade(config, revision)
 
 
-def url_for_cli(name: str) -> str:
-    """The URL of ``app_db`` or ``analytics_db``: its environment variable, else Airflow's connection.
-
-    :raises DatabaseError: neither is there
-    """
-    variable = _CLI_VARIABLES[name]
-    url = os.environ.get(variable)
-    if url:
-        return url
-    try:
-        # imported here: with the variable set, the CLI is spared the seconds that Airflow takes to start
-        from airflow.models.connection import Connection as AirflowConnection  # noqa: PLC0415
-
-        return str(AirflowConnection.get_connection_from_secrets(name).get_uri())
-    except Exception as error:
-        raise DatabaseError(
-            f"no database {name}: the environment variable {variable} is not set "
-            f"(expected: {_EXPECTED_URL}), and Airflow gives no connection {name!r} ({type(error).__name__})"
-        ) from error
-
-
 def utc_values(row: RowMapping) -> dict[str, Any]:
     """A row's values with its times in UTC; PostgreSQL hands them out in the session's time zone."""
     return {
@@ -166,9 +141,9 @@ def _psycopg_url(url: str) -> URL:
     except (ArgumentError, ValueError):
         well_formed = False
     if not well_formed:
-        raise DatabaseError(f"the database URL is malformed; expected {_EXPECTED_URL}")
+        raise DatabaseError(f"the database URL is malformed; expected {EXPECTED_URL}")
     if parsed.drivername not in {"postgres", "postgresql", "postgresql+psycopg", "postgresql+psycopg2"}:
-        raise DatabaseError(f"the database URL starts with {parsed.drivername!r}; expected {_EXPECTED_URL}")
+        raise DatabaseError(f"the database URL starts with {parsed.drivername!r}; expected {EXPECTED_URL}")
     query = dict(parsed.query)
     # an Airflow connection whose extra holds anything but strings puts all of it into this one parameter
     extra = query.pop("__extra__", None)
@@ -183,7 +158,7 @@ def _extra_parameters(extra: str) -> dict[str, str]:
     except (ValueError, AttributeError):
         # the cause would quote the text, and with it what may be secret
         raise DatabaseError(
-            f"the database URL's __extra__ is no JSON object; expected {_EXPECTED_URL}"
+            f"the database URL's __extra__ is no JSON object; expected {EXPECTED_URL}"
         ) from None
 
 

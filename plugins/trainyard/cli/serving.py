@@ -89,10 +89,11 @@ def _application_database() -> Iterator[Engine]:
     """The database for one command; whatever it lacks ends the command with one sentence."""
     from sqlalchemy.exc import ProgrammingError, SQLAlchemyError  # noqa: PLC0415
 
-    from trainyard.databases import DatabaseError, engine, url_for_cli  # noqa: PLC0415
+    from trainyard.cli.connections import database_url  # noqa: PLC0415
+    from trainyard.databases import DatabaseError, engine  # noqa: PLC0415
 
     try:
-        app = engine(url_for_cli("app_db"))
+        app = engine(database_url("app_db"))
     except DatabaseError as error:
         end(str(error), NOT_POSSIBLE)
     try:

@@ -2,7 +2,7 @@
 
 Killed anywhere and run again, it ends in the same state, by this order:
 
-1. Everything is read before anything is written: the ledger, then each attempt's folder. A store that is down fails
+1. Everything is read before anything is published: the ledger, then each attempt's folder. A store that is down fails
    the task here, with nothing done.
 2. One transaction on the application database records every version and makes every activation of the run. Killed in
    it, nothing of it is there. It goes first since what serves must not wait for analytics, and since its version ids
@@ -28,6 +28,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Engine
 
+from trainyard import ledger
 from trainyard.ledger import Attempt, attempts_by_training
 from trainyard.publishing.analytics import AttemptRecord, record_attempts
 from trainyard.publishing.application import (
@@ -126,7 +127,7 @@ def _read(app: Engine, s3: Any, trainings: Sequence[Training]) -> Records:
 
     def read(training: Training) -> list[AttemptRecord]:
         made = attempts[training.training_id]
-        return [_read_attempt(s3, training, attempt) for attempt in made] or [_without_attempt(training)]
+        return [_read_attempt(app, s3, training, attempt) for attempt in made] or [_without_attempt(training)]
 
     with ThreadPoolExecutor(_READERS) as readers:
         return {records[0].training.training_id: records for records in readers.map(read, trainings)}
@@ -143,7 +144,7 @@ def _without_attempt(training: Training) -> AttemptRecord:
     )
 
 
-def _read_attempt(s3: Any, training: Training, attempt: Attempt) -> AttemptRecord:
+def _read_attempt(app: Engine, s3: Any, training: Training, attempt: Attempt) -> AttemptRecord:
     try:
         trained = read_trained_model(s3, attempt)
     except RefusedError as refusal:
@@ -155,6 +156,11 @@ def _read_attempt(s3: Any, training: Training, attempt: Attempt) -> AttemptRecor
             outcome=_outcome_without_model(attempt),
             failure_code=code,
             failure_sentence=sentence,
+        )
+    if attempt.state != "ended":
+        # whoever waited for it could not reach the ledger
+        attempt = ledger.end(
+            app, training_id=attempt.training_id, attempt=attempt.attempt, outcome="succeeded"
         )
     return AttemptRecord(training=training, attempt=attempt, trained=trained, outcome="succeeded")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -11,7 +10,6 @@ import psycopg
 import pytest
 from sqlalchemy import Engine, text
 
-from trainyard import databases
 from trainyard.databases import (
     ANALYTICS,
     APPLICATION,
@@ -21,7 +19,6 @@ from trainyard.databases import (
     migrate,
     upgrade_analytics_db,
     upgrade_app_db,
-    url_for_cli,
 )
 
 if TYPE_CHECKING:
@@ -207,31 +204,3 @@ def test_a_refused_login_does_not_show_the_password(database_url: str) -> None:
     with pytest.raises(Exception, match="does not exist") as refused:
         engine(f"postgresql://trainyard:s3cr%40t@127.0.0.1:{port}/nowhere").connect()
     assert "s3cr" not in str(refused.value)
-
-
-def test_the_cli_takes_the_environment_before_airflow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TRAINYARD_ANALYTICS_DB_URL", "postgresql://elsewhere/analytics")
-    assert url_for_cli("analytics_db") == "postgresql://elsewhere/analytics"
-
-
-def test_the_cli_falls_back_to_the_airflow_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("TRAINYARD_APP_DB_URL", raising=False)
-    extra = {"sslmode": "disable", "keepalives_idle": 30}
-    connection = {
-        "conn_type": "postgres",
-        "host": "127.0.0.1",
-        "login": "ada",
-        "password": "p@ss/w",
-        "schema": "app",
-    }
-    monkeypatch.setenv("AIRFLOW_CONN_APP_DB", json.dumps(connection | {"extra": extra}))
-    url = databases._psycopg_url(url_for_cli("app_db"))
-    assert (url.host, url.password, url.database) == ("127.0.0.1", "p@ss/w", "app")
-    assert dict(url.query) == {"sslmode": "disable", "keepalives_idle": "30"}
-
-
-def test_without_either_the_cli_names_both(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("TRAINYARD_APP_DB_URL", raising=False)
-    monkeypatch.delenv("AIRFLOW_CONN_APP_DB", raising=False)
-    with pytest.raises(DatabaseError, match=r"TRAINYARD_APP_DB_URL is not set .* no connection 'app_db'"):
-        url_for_cli("app_db")
