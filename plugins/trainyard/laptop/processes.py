@@ -24,6 +24,9 @@ POSTGRES = "postgres"
 
 # Tasks and triggers end first, while what they talk to is still there to be told
 _FIRST_TO_END = frozenset({"scheduler", "triggerer", "dag-processor"})
+# these only answer or look; what they wait for on their way out is nothing to wait for
+_STATELESS = frozenset({"api-server", "log-server", "dag-processor"})
+_STATELESS_SECONDS = 2.0
 PATIENCE_SECONDS = 6.0
 _POLL_SECONDS = 0.1
 _KILL_SECONDS = 10.0
@@ -101,22 +104,29 @@ def end_stack(
 def _end(
     stack: str, chosen: Callable[[str], bool], *, tell: Callable[[str], None], patience_seconds: float
 ) -> int:
-    asked: set[psutil.Process] = set()
-    kill_at = time.monotonic() + patience_seconds
-    give_up_at = kill_at + _KILL_SECONDS
+    asked_at: dict[psutil.Process, float] = {}
+    give_up_at = time.monotonic() + patience_seconds + _KILL_SECONDS
     # what one of them starts while it ends is found by the next look
     while found := [member for member in members(stack) if chosen(member.part)]:
-        kill = time.monotonic() >= kill_at
-        if time.monotonic() >= give_up_at:
+        now = time.monotonic()
+        if now >= give_up_at:
             tell(f"could not be ended: {', '.join(str(member.process.pid) for member in found)}")
             break
         for member in found:
-            if kill or member.process not in asked:
-                tell(f"{'SIGKILL' if kill else 'SIGTERM'} to {member.part or '?'} {member.process.pid}")
-                _send(member.process, signal.SIGKILL if kill else signal.SIGTERM)
-                asked.add(member.process)
+            patience = (
+                min(patience_seconds, _STATELESS_SECONDS) if member.part in _STATELESS else patience_seconds
+            )
+            if member.process not in asked_at:
+                asked_at[member.process] = now
+                number = signal.SIGTERM
+            elif now >= asked_at[member.process] + patience:
+                number = signal.SIGKILL
+            else:
+                continue
+            tell(f"{number.name} to {member.part or '?'} {member.process.pid}")
+            _send(member.process, number)
         time.sleep(_POLL_SECONDS)
-    return len(asked)
+    return len(asked_at)
 
 
 def _send(process: psutil.Process, number: signal.Signals) -> None:
