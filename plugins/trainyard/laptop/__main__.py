@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     except StackStoppedError as stopped:
-        sys.stderr.write(f"{stopped}\n")
+        sys.stderr.write(f"{stopped}\neverything is stopped\n")
         return 128 + stopped.signal_number if stopped.signal_number else 1
 
 

@@ -21,10 +21,11 @@ class TaskFailure:
 
 
 def task_failures(settings: Settings, run_id: str, tasks: Sequence[Json]) -> list[TaskFailure]:
-    """The run's failed tasks; those that could not start after them are left out."""
+    """The run's failed tasks, causes first; those that could not start after them are left out."""
+    ended = sorted(tasks, key=lambda task: task["end_date"] or "")
     return [
         TaskFailure(task_id=task["task_id"], sentence=_sentence(log), log=log)
-        for task in tasks
+        for task in ended
         if task["state"] == "failed"
         for log in [_log(settings, run_id, task)]
     ]
@@ -53,5 +54,7 @@ def _sentence(log: Path) -> str:
         except (ValueError, AttributeError):
             continue
         if details:
-            return f"{details[0].get('exc_type', '')}: {details[0].get('exc_value', '')}".strip(": ")
+            kind, sentence = details[0].get("exc_type", ""), details[0].get("exc_value", "")
+            # Airflow's own say no more than that a task failed
+            return str(sentence if kind.startswith("Airflow") else f"{kind}: {sentence}")
     return ""
