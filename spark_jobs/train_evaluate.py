@@ -21,11 +21,12 @@ def train_and_evaluate(job: Job) -> None:
     from training_job.evaluation import evaluate  # noqa: PLC0415
     from training_job.learners import learner_for  # noqa: PLC0415
     from training_job.loading import load, load_validation  # noqa: PLC0415
+    from training_job.log_privacy import rows_kept_out_of_logs  # noqa: PLC0415
     from training_job.saving import save_measurements, save_model  # noqa: PLC0415
     from training_job.together import together  # noqa: PLC0415
 
     learn = learner_for(job.request.learner)
-    with job.step("load"):
+    with job.step("load"), rows_kept_out_of_logs(job.spark):
         train, test, validation = together(
             lambda: load(job, "train"), lambda: load(job, "test"), lambda: load_validation(job)
         )

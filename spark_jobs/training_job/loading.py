@@ -6,6 +6,7 @@ any row shows in it.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +22,12 @@ from training_job.malformed import find_malformed_lines
 from training_job.storage import java_class
 
 if TYPE_CHECKING:
-    from training_job.request import InputObject, Request
+    from training_job.request import InputObject
     from training_job.session import Job
     from training_job.storage import Storage
+
+NO_ROWS_ERROR = "Nothing has been added to this summarizer"
+PARSE_ERROR = re.compile(r"NumberFormatException|requirement failed")
 
 
 @dataclass(frozen=True)
@@ -55,34 +59,26 @@ class Split:
 
 def load(job: Job, split_name: str) -> Split:
     """Load the split; raises JobError where the objects or their rows are not what the request says."""
-    spark, request = job.spark, job.request
-    objects = getattr(request.inputs, split_name)
+    objects: tuple[InputObject, ...] = getattr(job.request.inputs, split_name)
     check_objects(job.storage, objects)
-    if sum(each.size for each in objects) == 0:
-        raise JobError("no_rows", f"the {split_name} split holds no rows: its objects are empty")
-    raw = _read_libsvm(spark, objects, request.num_features)
-    rows = _mapped(raw, request.label_mapping).persist(StorageLevel.MEMORY_AND_DISK)
-    try:
-        totals = _totals(rows)
-    except Py4JJavaError:
-        _fail_if_malformed(spark, request, objects)
-        raise
-    profile = _profile(totals)
-    if not (np.isfinite(profile.sums).all() and np.isfinite(profile.sums_of_squares).all()):
-        _fail_if_malformed(spark, request, objects)
-    _check(totals, split_name, request.label_mapping)
+    if not any(each.size for each in objects):
+        raise _no_rows(split_name)
+    raw = _read_libsvm(job.spark, objects, job.request.num_features)
+    rows = _mapped(raw, job.request.label_mapping).persist(StorageLevel.MEMORY_AND_DISK)
+    totals = _totals(job, split_name, rows)
+    _check_labels(totals, split_name, job.request.label_mapping)
     return Split(
         name=split_name,
         rows=rows.select("label", "features"),
         row_count=totals["row_count"],
         positives=int(totals["positives"]),
-        profile=profile,
+        profile=_profile(totals),
     )
 
 
 def load_validation(job: Job) -> Split | None:
     """Load the validation split, if the request has one of its own."""
-    return load(job, "validation") if job.request.inputs.validation else None
+    return load(job, "validation") if job.request.inputs.validation is not None else None
 
 
 def check_objects(storage: Storage, objects: tuple[InputObject, ...]) -> None:
@@ -128,14 +124,28 @@ def _mapped(raw: DataFrame, label_mapping: dict[str, int]) -> DataFrame:
     return raw.select(class_of.alias("label"), F.col("label").alias("raw_label"), "features")
 
 
-def _totals(rows: DataFrame) -> Row:
+def _totals(job: Job, split_name: str, rows: DataFrame) -> Row:
+    """One row of sums over the split; this is the pass that parses the text and fills the cache."""
     summary = Summarizer.metrics("numNonZeros", "sum", "normL2").summary(F.col("features"))
-    return rows.agg(
-        F.count("*").alias("row_count"),
-        F.sum("label").alias("positives"),
-        F.min(F.when(F.col("label").isNull(), F.col("raw_label"))).alias("unmapped"),
-        summary.alias("summary"),
-    ).first()
+    try:
+        totals = rows.agg(
+            F.count("*").alias("row_count"),
+            F.sum("label").alias("positives"),
+            F.min(F.when(F.col("label").isNull(), F.col("raw_label"))).alias("unmapped"),
+            summary.alias("summary"),
+        ).first()
+    except Py4JJavaError as error:
+        if NO_ROWS_ERROR in str(error):
+            raise _no_rows(split_name) from None
+        _fail_if_malformed(job, split_name)
+        if PARSE_ERROR.search(str(error)):
+            # the reader refused what looks well-formed; its words quote the line and must not reach a log
+            sentence = f"Spark's LibSVM reader refused a line of the {split_name} split"
+            raise JobError("malformed_input", sentence) from None
+        raise
+    if not np.isfinite(totals["summary"]["normL2"].toArray()).all():
+        _fail_if_malformed(job, split_name)
+    return totals
 
 
 def _profile(totals: Row) -> FeatureProfile:
@@ -147,9 +157,11 @@ def _profile(totals: Row) -> FeatureProfile:
     )
 
 
-def _check(totals: Row, split_name: str, label_mapping: dict[str, int]) -> None:
-    if totals["row_count"] == 0:
-        raise JobError("no_rows", f"the {split_name} split holds no rows")
+def _no_rows(split_name: str) -> JobError:
+    return JobError("no_rows", f"the {split_name} split holds no rows")
+
+
+def _check_labels(totals: Row, split_name: str, label_mapping: dict[str, int]) -> None:
     if totals["unmapped"] is not None:
         known = ", ".join(sorted(label_mapping))
         raise JobError(
@@ -165,14 +177,15 @@ def _check(totals: Row, split_name: str, label_mapping: dict[str, int]) -> None:
         )
 
 
-def _fail_if_malformed(spark: SparkSession, request: Request, objects: tuple[InputObject, ...]) -> None:
-    found = find_malformed_lines(spark, [each.uri for each in objects], request.num_features)
+def _fail_if_malformed(job: Job, split_name: str) -> None:
+    objects: tuple[InputObject, ...] = getattr(job.request.inputs, split_name)
+    found = find_malformed_lines(job.spark, [each.uri for each in objects], job.request.num_features)
     if found:
         first = found[0]
         raise JobError(
             "malformed_input",
             f"{first.file}, line {first.line}: {first.reason}; expected '<label> <index>:<value> …' with indices "
-            f"ascending from 1 to {request.num_features}",
+            f"ascending from 1 to {job.request.num_features}",
             place=Place(first.file, first.line),
             lines=tuple(each.text for each in found),
         ) from None

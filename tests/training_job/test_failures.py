@@ -1,0 +1,263 @@
+"""Every way to fail that the job can explain: the code, the sentence, the place, and nothing else written."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from tests.training_job.conftest import Finished, RequestMaker, write_rows
+from training_job import ending, session
+from training_job.ending import Ending
+from training_job.failures import CODES, JobError
+from training_job.request import parse_request
+from training_job.session import Job, recognise, run_request
+from training_job.storage import Storage
+
+QUOTED_CODE = re.compile(r'code(?:"\])? == "(\w+)"')
+Run = Callable[[dict[str, Any]], Finished]
+
+
+def test_failure_names_the_training_and_fits_the_contract(
+    run: Run, requests: RequestMaker, rows: Path
+) -> None:
+    document = requests.document([rows], [rows], num_features=3)
+    document["inputs"]["train"][0]["size"] += 1
+    failure = run(document).failure
+    assert set(failure) == {"format_version", "training", "code", "sentence", "place", "lines"}
+    assert failure["training"] == document["training"]
+    assert failure["code"] == "input_changed"
+    assert failure["place"] == {"file": rows.as_uri(), "line": None}
+    assert f"now has {rows.stat().st_size} bytes" in failure["sentence"]
+
+
+def test_object_that_is_gone_is_input_changed(run: Run, requests: RequestMaker, rows: Path) -> None:
+    gone = write_rows(rows.parent / "gone.libsvm", "1 1:1")
+    document = requests.document([rows, gone], [rows], num_features=3)
+    gone.unlink()
+    failure = run(document).failure
+    assert failure["code"] == "input_changed"
+    assert "gone.libsvm is gone" in failure["sentence"]
+
+
+def test_input_of_an_unknown_file_system_is_unreadable(run: Run, requests: RequestMaker, rows: Path) -> None:
+    document = requests.document([rows], [rows], num_features=3)
+    document["inputs"]["test"][0]["uri"] = "nowhere://bucket/key"
+    failure = run(document).failure
+    assert failure["code"] == "input_unreadable"
+    assert failure["place"]["file"] == "nowhere://bucket/"
+
+
+@pytest.mark.parametrize("lines", [[], ["# only a comment"], [""]], ids=["empty", "comment", "blank"])
+def test_split_without_rows(run: Run, requests: RequestMaker, rows: Path, lines: list[str]) -> None:
+    empty = write_rows(rows.parent / "empty.libsvm", *lines)
+    failure = run(requests.document([rows], [empty], num_features=3)).failure
+    assert failure["code"] == "no_rows"
+    assert "the test split" in failure["sentence"]
+
+
+def test_split_of_one_class(run: Run, requests: RequestMaker, rows: Path) -> None:
+    ones = write_rows(rows.parent / "ones.libsvm", "1 1:1", "1 2:1")
+    failure = run(requests.document([ones], [rows], num_features=3)).failure
+    assert failure["code"] == "one_class"
+    assert failure["sentence"] == "all 2 rows of the train split are of class 1; both are needed"
+
+
+def test_label_without_a_class_is_named(run: Run, requests: RequestMaker, rows: Path) -> None:
+    signed = write_rows(rows.parent / "signed.libsvm", "-1 1:1", "1 2:1")
+    failure = run(requests.document([signed], [rows], num_features=3)).failure
+    assert failure["code"] == "label_not_mapped"
+    assert failure["sentence"] == "the train split holds the label -1; the label mapping knows 0, 1"
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("1 1:1 secret:2", "the index is no whole number"),
+        ("1 2:1 1:1", "the index is not above the one before it"),
+        ("1 0:1", "the index is 0"),
+        ("1 4:1", "the index is above num_features, 3"),
+        ("1 2", "the value is missing"),
+        ("1 2:NaN", "the value is missing or no finite number"),
+        ("1 2:Infinity", "no finite number"),
+        ("1 2:1e200", "the value is beyond 1e+100"),
+        ("secret 2:1", "the label is no number"),
+        ("1\t2:1", "the label is no number"),
+    ],
+)
+def test_malformed_line_is_told_with_file_and_line(
+    run: Run, requests: RequestMaker, rows: Path, line: str, reason: str
+) -> None:
+    good = rows.read_text().splitlines()
+    bad = write_rows(rows.parent / "bad [1].libsvm", *good, "# a comment", line, *good)
+    failure = run(requests.document([rows, bad], [rows], num_features=3)).failure
+    assert failure["code"] == "malformed_input"
+    assert reason in failure["sentence"]
+    assert failure["place"] == {"file": f"file://{bad}", "line": 10}
+    assert failure["lines"] == [line]
+    assert "secret" not in failure["sentence"]
+
+
+def test_offending_lines_are_few_and_short(run: Run, requests: RequestMaker, rows: Path) -> None:
+    bad = write_rows(rows.parent / "bad.libsvm", "0 1:1", *(f"1 {'x' * 300}{n}" for n in range(9)))
+    failure = run(requests.document([bad], [rows], num_features=3)).failure
+    assert failure["place"]["line"] == 2
+    assert [len(line) for line in failure["lines"]] == [200] * 5
+
+
+def test_line_number_counts_through_the_parts_that_spark_reads(
+    spark: SparkSession, run: Run, requests: RequestMaker, rows: Path
+) -> None:
+    lines = [f"{n % 2} 1:{n}" for n in range(2000)]
+    lines[1500] = "1 1:oops"
+    big = write_rows(rows.parent / "big.libsvm", *lines)
+    spark.conf.set("spark.sql.files.maxPartitionBytes", "1000")
+    try:
+        failure = run(requests.document([big], [rows], num_features=3)).failure
+    finally:
+        spark.conf.unset("spark.sql.files.maxPartitionBytes")
+    assert failure["place"] == {"file": big.as_uri(), "line": 1501}
+
+
+@pytest.mark.parametrize(
+    ("learner", "expected"),
+    [
+        ({"name": "Perceptron", "params": {}}, "learner.name is 'Perceptron'; expected LogisticRegression"),
+        ({"name": "LogisticRegression", "params": {"lambda": 1}}, "learner.params is 'lambda'"),
+        (
+            {"name": "LogisticRegression", "params": {"regParam": -1}},
+            "regParam is -1; expected a number of at least 0",
+        ),
+        ({"name": "LogisticRegression", "params": {"elasticNetParam": 2}}, "expected a number from 0 to 1"),
+        ({"name": "LogisticRegression", "params": {"maxIter": 1.5}}, "expected a whole number"),
+        ({"name": "LogisticRegression", "params": {"fitIntercept": 1}}, "expected true or false"),
+    ],
+)
+def test_bad_learner_is_refused_before_anything_is_read(
+    run: Run, requests: RequestMaker, rows: Path, learner: dict[str, Any], expected: str
+) -> None:
+    document = requests.document([rows], [rows], num_features=3)
+    document["learner"] = learner
+    document["inputs"]["train"][0]["uri"] = "file:///nowhere/at-all"
+    failure = run(document).failure
+    assert failure["code"] == "bad_request"
+    assert expected in failure["sentence"]
+
+
+def test_bad_request_is_reported_beside_the_request(run: Run, requests: RequestMaker) -> None:
+    failure = run({"format_version": 7}).failure
+    assert failure["code"] == "bad_request"
+    assert failure["sentence"] == "request.json: format_version is 7; expected 1"
+
+
+def test_request_that_is_not_there_is_reported_where_it_should_be(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    uri = (tmp_path / "attempt-1" / "request.json").as_uri()
+    assert run_request(spark, uri, lambda job: None) == 1
+    assert b"cannot be read" in (tmp_path / "attempt-1" / "failure.json").read_bytes()
+
+
+def test_missing_numpy_is_said_before_the_steps(
+    spark: SparkSession, requests: RequestMaker, rows: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session.importlib.util, "find_spec", lambda name: None)
+    uri = requests.write(requests.document([rows], [rows], num_features=3))
+    finished = Finished(run_request(spark, uri, lambda job: pytest.fail("the steps ran")), requests.output)
+    assert finished.failure["code"] == "numpy_missing"
+
+
+def test_numpy_missing_on_executors_is_recognised() -> None:
+    failure = recognise(RuntimeError("…\nModuleNotFoundError: No module named 'numpy'\n…"))
+    assert failure is not None
+    assert failure.code == "numpy_missing"
+
+
+def test_out_of_memory_is_recognised_in_sparks_own_error(spark: SparkSession) -> None:
+    with pytest.raises(Exception, match="OutOfMemory") as caught:
+        spark.range(1).selectExpr("raise_error('java.lang.OutOfMemoryError: Java heap space')").collect()
+    failure = recognise(caught.value)
+    assert failure is not None
+    assert failure.code == "out_of_memory"
+
+
+def test_steps_that_run_out_of_memory_leave_a_failure(
+    spark: SparkSession, requests: RequestMaker, rows: Path
+) -> None:
+    def steps(job: Job) -> None:
+        raise MemoryError
+
+    uri = requests.write(requests.document([rows], [rows], num_features=3))
+    assert Finished(run_request(spark, uri, steps), requests.output).failure["code"] == "out_of_memory"
+
+
+def test_error_nobody_can_explain_comes_up_as_it_is(
+    spark: SparkSession, requests: RequestMaker, rows: Path
+) -> None:
+    def steps(job: Job) -> None:
+        raise LookupError("something new")
+
+    uri = requests.write(requests.document([rows], [rows], num_features=3))
+    with pytest.raises(LookupError, match="something new"):
+        run_request(spark, uri, steps)
+    assert not (requests.output / "failure.json").exists()
+
+
+def test_failure_while_saving_takes_back_what_was_written(
+    spark: SparkSession, requests: RequestMaker, rows: Path
+) -> None:
+    def steps(job: Job) -> None:
+        folder = job.begin_saving()
+        folder.write_json("metrics.json", {})
+        raise JobError("out_of_memory", "at the worst moment")
+
+    uri = requests.write(requests.document([rows], [rows], num_features=3))
+    assert Finished(run_request(spark, uri, steps), requests.output).failure["code"] == "out_of_memory"
+
+
+def test_deadline_ends_the_process_with_a_failure(
+    spark: SparkSession, requests: RequestMaker, rows: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exits: list[int] = []
+    ended = threading.Event()
+    monkeypatch.setattr(ending.os, "_exit", lambda code: (exits.append(code), ended.set()))
+    document = requests.document([rows], [rows], num_features=3)
+    document["deadline"] = (datetime.now(timezone.utc) + timedelta(seconds=1)).isoformat()
+    request = parse_request(Path(requests.write(document).removeprefix("file://")).read_bytes())
+    Ending(Storage(spark), "file:///nowhere/").begin(request)
+    assert ended.wait(30)
+    assert exits == [1]
+    failure = Finished(1, requests.output).failure
+    assert failure["code"] == "deadline_exceeded"
+    assert failure["training"] == document["training"]
+
+
+def test_deadline_does_not_end_a_job_that_has_ended(
+    spark: SparkSession, requests: RequestMaker, rows: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ending.os, "_exit", lambda code: pytest.fail("the process was ended"))
+    document = requests.document([rows], [rows], num_features=3)
+    document["deadline"] = (datetime.now(timezone.utc) + timedelta(seconds=1)).isoformat()
+    request = parse_request(Path(requests.write(document).removeprefix("file://")).read_bytes())
+    end = Ending(Storage(spark), "file:///nowhere/")
+    end.begin(request)
+    end.succeed(lambda: None)
+    (watch,) = [thread for thread in threading.enumerate() if thread.name == "deadline"][-1:] or [None]
+    if watch:
+        watch.join(10)
+    assert not (requests.output / "failure.json").exists()
+
+
+def test_every_code_is_tried() -> None:
+    tried = {
+        code
+        for test in Path(__file__).parent.glob("test_*.py")
+        for code in QUOTED_CODE.findall(test.read_text())
+    }
+    assert set(CODES) <= tried

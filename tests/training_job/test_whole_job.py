@@ -1,0 +1,99 @@
+"""The job as it is submitted: a zip and a script, by spark-submit, with executors apart from the driver."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import zipfile
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+
+from tests.training_job.conftest import JOB_FOLDER, Finished, RequestMaker, write_rows
+from trainyard.laptop.demo_data import feature_files
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    path = tmp_path / "training_job.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for source in sorted((JOB_FOLDER / "training_job").rglob("*.py")):
+            archive.write(source, source.relative_to(JOB_FOLDER))
+    return path
+
+
+@pytest.fixture
+def submit(
+    package: Path, spark_environment: dict[str, str]
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs spark-submit with nothing of this test's own Python path."""
+
+    def run_spark_submit(request_uri: str, *, master: str) -> subprocess.CompletedProcess[str]:
+        settings = {"spark.ui.enabled": "false", "spark.driver.bindAddress": "127.0.0.1"}
+        command = [f"{spark_environment['SPARK_HOME']}/bin/spark-submit", "--master", master]
+        for name, value in settings.items():
+            command += ["--conf", f"{name}={value}"]
+        command += [
+            "--py-files",
+            str(package),
+            str(JOB_FOLDER / "train_evaluate.py"),
+            "--request",
+            request_uri,
+        ]
+        return subprocess.run(
+            command,
+            env={
+                "PATH": os.environ["PATH"],
+                "SPARK_WORKER_DIR": str(package.parent / "workers"),
+                **spark_environment,
+            },
+            cwd=package.parent,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+
+    return run_spark_submit
+
+
+def test_executors_apart_from_the_driver_get_all_they_need(
+    submit: Callable[..., subprocess.CompletedProcess[str]], requests: RequestMaker, tmp_path: Path
+) -> None:
+    for name, content in feature_files("breast_cancer").items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    train, test = sorted(tmp_path.glob("train/*")), sorted(tmp_path.glob("test/*"))
+    document = requests.document(train, test, num_features=30, params={"regParam": 0.01})
+    ended = submit(requests.write(document), master="local-cluster[2,1,1024]")
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    assert Finished(ended.returncode, requests.output).test_metrics["auc"] > 0.98
+    assert (requests.output / "manifest.json").exists()
+    assert "load took" in ended.stdout
+
+
+def test_users_data_is_in_the_failure_and_in_no_log(
+    submit: Callable[..., subprocess.CompletedProcess[str]], requests: RequestMaker, rows: Path
+) -> None:
+    bad = write_rows(
+        rows.parent / "bad.libsvm", *rows.read_text().splitlines(), "1 1:confidential", "1 3:771 2:772"
+    )
+    ended = submit(requests.write(requests.document([bad], [bad], num_features=3)), master="local[1]")
+    failure = Finished(ended.returncode, requests.output).failure
+    assert failure["code"] == "malformed_input"
+    assert failure["lines"] == ["1 1:confidential", "1 3:771 2:772"]
+    for text in ("confidential", "3:771"):
+        assert text not in ended.stdout
+        assert text not in ended.stderr
+    assert "malformed_input" in ended.stdout
+
+
+def test_deadline_ends_a_submitted_job(
+    submit: Callable[..., subprocess.CompletedProcess[str]], requests: RequestMaker, rows: Path
+) -> None:
+    document = requests.document([rows], [rows], num_features=3)
+    document["deadline"] = datetime.now(timezone.utc).isoformat()
+    ended = submit(requests.write(document), master="local[1]")
+    assert Finished(ended.returncode, requests.output).failure["code"] == "deadline_exceeded"
