@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import psycopg
 import pytest
+
 from trainyard.laptop.postgres import PostgresError, PostgresServer
 
 
 def test_the_server_answers_and_keeps_its_databases(postgres: PostgresServer, database_url: str) -> None:
     with psycopg.connect(database_url) as connection:
-        assert connection.execute("SELECT current_setting('server_version_num')::int >= 180000").fetchone() == (True,)
+        assert connection.execute(
+            "SELECT current_setting('server_version_num')::int >= 180000"
+        ).fetchone() == (True,)
     postgres.create_databases("twice")
     postgres.create_databases("twice")
     assert postgres.running()
