@@ -22,12 +22,13 @@ def services(compose: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 @pytest.fixture(scope="session")
 def stages() -> dict[str, list[str]]:
-    """The Dockerfile's instructions by the name of their stage, from FROM on."""
+    """The Dockerfile's instructions by the name of their stage, those of the stage below it first."""
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
     found: dict[str, list[str]] = {}
     for line in text.splitlines():
         if line.startswith("FROM "):
-            found[line.split()[-1]] = [line]
+            below, name = line.split()[1], line.split()[-1]
+            found[name] = [*found.get(below, []), line]
         elif line and not line.lstrip().startswith("#"):
             list(found.values())[-1].append(line)
     return found

@@ -14,7 +14,7 @@ from trainyard.laptop.credentials import Credentials
 from trainyard.laptop.environment import airflow_environment, base_environment
 from trainyard.laptop.settings import Settings, read_settings
 
-ADDRESSES_AND_SECRETS = {
+PLACES_AND_SECRETS = {
     "core.fernet_key",
     "core.execution_api_server_url",
     "core.simple_auth_manager_passwords_file",
@@ -23,14 +23,14 @@ ADDRESSES_AND_SECRETS = {
     "api.base_url",
     "api.secret_key",
     "api_auth.jwt_secret",
+    "logging.base_log_folder",
+    "logging.dag_processor_child_process_log_directory",
 }
 IN_THE_IMAGE = {"core.dags_folder", "core.plugins_folder"}
 ON_THE_COMMAND_LINE = {"api.host", "api.port"}
-# each part has an address and a log folder's volume of its own; the laptop's parts share one address
+# each part has an address of its own here; the laptop's parts share one
 LAPTOP_ONLY = {
     "core.hostname_callable",
-    "logging.base_log_folder",
-    "logging.dag_processor_child_process_log_directory",
     "logging.worker_log_server_port",
     "logging.trigger_log_server_port",
 }
@@ -72,7 +72,7 @@ def test_every_option_of_the_laptop_has_the_same_value(
 ) -> None:
     options = airflow_options(in_containers)
     assert set(options) == set(on_laptop) - IN_THE_IMAGE - ON_THE_COMMAND_LINE - LAPTOP_ONLY
-    same = set(options) - ADDRESSES_AND_SECRETS - BY_PROCESSORS
+    same = set(options) - PLACES_AND_SECRETS - BY_PROCESSORS
     assert {name: options[name].lower() for name in same} == {name: on_laptop[name].lower() for name in same}
 
 
