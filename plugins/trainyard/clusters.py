@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -23,6 +24,9 @@ ACTIVE_STATES = (*LIVE_STATES, "TERMINATING")
 _THROTTLED = frozenset(
     {"ThrottlingException", "Throttling", "RequestLimitExceeded", "TooManyRequestsException"}
 )
+
+# what a later call with the same request would be told again; a role that IAM does not show yet is no such thing
+_REFUSED = frozenset({"ValidationException", "InvalidRequestException"})
 
 # how long a cluster may stay out of ListClusters after RunJobFlow made it
 LIST_LAG_SECONDS = 120
@@ -41,8 +45,8 @@ class ClusterStatus:
 
     @property
     def ended(self) -> bool:
-        """Whether its step has had its last word; a terminating cluster runs no step."""
-        return self.state not in LIVE_STATES
+        """Whether its step has had its last word; a terminating cluster runs none, once EMR says why it ends."""
+        return self.state not in ACTIVE_STATES or (self.state == "TERMINATING" and bool(self.reason_code))
 
     @property
     def succeeded(self) -> bool:
@@ -103,9 +107,10 @@ def launch(emr: Any, request: Mapping[str, Any]) -> ClusterId:
     except ClientError as error:
         answer = error.response
         sentence = f"EMR refused to launch {request['Name']}: {error}"
-        if answer.get("Error", {}).get("Code") in _THROTTLED:
+        code = answer.get("Error", {}).get("Code")
+        if code in _THROTTLED:
             raise LaunchThrottledError(sentence) from error
-        if answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 500) < 500:
+        if code in _REFUSED:
             raise LaunchRefusedError(sentence) from error
         raise
 
@@ -114,6 +119,7 @@ def find_by_name(
     emr: Any,
     name: str,
     *,
+    created_after: datetime,
     seconds: float,
     interval_seconds: float = 10,
     sleep: Callable[[float], None] = time.sleep,
@@ -121,10 +127,12 @@ def find_by_name(
     """The cluster of that name, in whatever state, searched for until ``seconds`` have passed.
 
     Needed only where a launch was begun and its answer was lost: EMR's list may lag behind RunJobFlow.
+
+    :param created_after: bounds the pages that are read; earlier than the launch by any difference of clocks
     """
     deadline = time.monotonic() + seconds
     while True:
-        pages = emr.get_paginator("list_clusters").paginate()
+        pages = emr.get_paginator("list_clusters").paginate(CreatedAfter=created_after)
         for page in pages:
             for cluster in page["Clusters"]:
                 if cluster["Name"] == name:

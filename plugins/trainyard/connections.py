@@ -22,6 +22,8 @@ ACCOUNT_VARIABLE = "trainyard_account"
 _DEPLOYMENT_ID = r"^[a-z][a-z0-9-]{0,31}$"
 # throttling and lost connections delay a call, they do not fail it
 _PATIENT = Config(retries={"mode": "adaptive", "max_attempts": 12})
+# the poll comes back by itself, and a call that hangs would keep time limits from being looked at
+_BRIEF = Config(retries={"total_max_attempts": 2}, connect_timeout=5, read_timeout=20)
 # RunJobFlow has no client token: a call that botocore resends makes a second cluster
 _ONCE = Config(retries={"total_max_attempts": 1})
 
@@ -101,6 +103,12 @@ def emr_client(aws_conn_id: str) -> Any:
     """A boto3 EMR client for everything but RunJobFlow."""
     _require_connection(aws_conn_id)
     return EmrHook(aws_conn_id=aws_conn_id, config=_PATIENT).conn
+
+
+def watching_emr_client(aws_conn_id: str) -> Any:
+    """A boto3 EMR client that gives up early."""
+    _require_connection(aws_conn_id)
+    return EmrHook(aws_conn_id=aws_conn_id, config=_BRIEF).conn
 
 
 def launching_emr_client(aws_conn_id: str) -> Any:

@@ -31,21 +31,29 @@ def list_input(s3: Any, uri: str, *, marker: str | None) -> tuple[InputObject, .
     :param marker: name of the object that says the folder is whole, such as ``_SUCCESS``; none: any object will do
     :raises InputMissingError: the marker, or every data object, is missing
 
-    Objects whose name starts with ``_`` or ``.`` are no data, as Hadoop has it; an empty object holds no row.
+    What starts with ``_`` or ``.``, itself or a folder above it, is no data, as Hadoop has it; an empty object holds no
+    row.
     """
     bucket, prefix = split_uri(uri)
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     listed = [entry for page in pages for entry in page.get("Contents", ())]
+    if not prefix.endswith("/"):
+        # an object's key is the prefix of others' as well
+        listed = [entry for entry in listed if entry["Key"] == prefix]
     if prefix.endswith("/") and marker and not any(entry["Key"] == prefix + marker for entry in listed):
         raise InputMissingError(f"{uri} has no {marker} yet; it marks the folder as whole")
     objects = tuple(
         InputObject(S3Uri(f"s3://{bucket}/{entry['Key']}"), entry["Size"], entry["ETag"].strip('"'))
         for entry in sorted(listed, key=lambda entry: entry["Key"])
-        if not entry["Key"].rpartition("/")[2].startswith(("_", ".")) and entry["Size"] > 0
+        if not _is_hidden(entry["Key"][len(prefix) :]) and entry["Size"] > 0
     )
     if not objects:
         raise InputMissingError(f"{uri} holds no data object")
     return objects
+
+
+def _is_hidden(path: str) -> bool:
+    return any(part.startswith(("_", ".")) for part in path.split("/"))
 
 
 def fingerprint(objects: Sequence[InputObject]) -> Sha256:

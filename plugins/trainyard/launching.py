@@ -17,9 +17,10 @@ from typing import Any, Protocol
 from sqlalchemy import Engine
 
 from trainyard import clusters, ledger
-from trainyard.clusters import ClusterStatus
+from trainyard.clusters import Failure
 from trainyard.inputs import list_input
 from trainyard.job_flow import JobCode, job_flow_request
+from trainyard.judging import judge
 from trainyard.ledger import Attempt, ClusterId
 from trainyard.portfolio import Model
 from trainyard.request import Inputs, Lineage, training_request
@@ -29,8 +30,18 @@ from trainyard.training import Sha256, Training, split_uri
 GRACE = timedelta(minutes=30)
 # Throttling delays a launch; beyond this the task fails and its next try goes on with the same attempt.
 _THROTTLED_SECONDS = 900
+# how far EMR's clock and the database's may be apart
+_CLOCK_DIFFERENCE = timedelta(minutes=5)
 
 log = logging.getLogger(__name__)
+
+
+class AttemptFailedError(Exception):
+    """The training's last attempt was found to have failed, and a fresh cluster would not mend it."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(f"{failure.code}: {failure.sentence}")
+        self.failure = failure
 
 
 class Clients(Protocol):
@@ -57,20 +68,49 @@ class Order:
     aws_conn_id: str
 
 
-def launch_attempt(clients: Clients, order: Order) -> Attempt:
-    """The training's live attempt: resumed if it has one, else a new one with a cluster of its own.
+def launch_or_resume(clients: Clients, order: Order) -> Attempt:
+    """The training's attempt that is live or ended well, if there is one; else a new one with a cluster of its own.
 
     :raises trainyard.inputs.InputMissingError: an input is not there; no attempt was taken
     :raises trainyard.clusters.LaunchRefusedError: EMR refused the request; the attempt has ended as failed
+    :raises AttemptFailedError: the last attempt failed meanwhile, and not for want of a better cluster
     """
+    last = _last_attempt(clients, order)
+    if last is not None and (last.state != "ended" or last.outcome == "succeeded"):
+        resumed = _resume(clients, last)
+        if resumed is not None:
+            return resumed
     inputs = _list_inputs(clients.s3, order)
     attempt = ledger.allocate(clients.app, training=order.training, aws_conn_id=order.aws_conn_id)
-    if attempt.cluster_id is None:
-        found = _search(clients, attempt)
-        if found is None:
-            return _launch(clients, order, inputs, attempt)
-        attempt = _record(clients, order, attempt, found.cluster_id)
-    return _resume(clients, order, attempt)
+    return _launch(clients, order, inputs, attempt)
+
+
+def replace_awaited(clients: Clients, attempt: Attempt) -> None:
+    """End a live attempt that an earlier try of the wait has waited for, so that the training gets a fresh cluster.
+
+    :raises AttemptFailedError: it failed meanwhile, and not for want of a better cluster
+    """
+    verdict = judge(attempt, emr=clients.emr, s3=clients.s3)
+    if verdict.live:
+        clusters.terminate(clients.emr, ClusterId(str(attempt.cluster_id)))
+        superseded = Failure("superseded", "a new try of the task took a fresh cluster", retry=True)
+        end_attempt(clients.app, attempt, superseded, outcome="abandoned")
+    else:
+        _settle(clients, attempt, verdict.failure)
+
+
+def end_attempt(
+    app: Engine, attempt: Attempt, failure: Failure | None, *, outcome: ledger.Outcome | None = None
+) -> Attempt:
+    """Write the attempt's end into the ledger, as ``outcome`` or as the failure says; the first end stays."""
+    return ledger.end(
+        app,
+        training_id=attempt.training_id,
+        attempt=attempt.attempt,
+        outcome=outcome or ("failed" if failure else "succeeded"),
+        failure_code=failure.code if failure else None,
+        failure_reason=failure.sentence if failure else None,
+    )
 
 
 def give_up_at(order: Order, attempt: Attempt) -> datetime:
@@ -79,21 +119,54 @@ def give_up_at(order: Order, attempt: Attempt) -> datetime:
     return begun + timedelta(minutes=order.model.cluster.deadline_minutes) + GRACE
 
 
-def _resume(clients: Clients, order: Order, attempt: Attempt) -> Attempt:
-    status = clusters.describe(clients.emr, ClusterId(str(attempt.cluster_id)))
-    if not status.ended or status.succeeded:
+def _last_attempt(clients: Clients, order: Order) -> Attempt | None:
+    attempts = ledger.attempts(clients.app, order.training.training_id)
+    return attempts[-1] if attempts else None
+
+
+def _resume(clients: Clients, attempt: Attempt) -> Attempt | None:
+    """The attempt, if it is live or ended well; none where a cluster must be launched."""
+    if attempt.state == "ended":
+        return attempt
+    if attempt.cluster_id is None:
+        found = _search(clients, attempt)
+        if found is None:
+            return None
+        attempt = _record(clients, attempt, found)
+    verdict = judge(attempt, emr=clients.emr, s3=clients.s3)
+    if verdict.live:
         log.info("attempt %d goes on with cluster %s", attempt.attempt, attempt.cluster_id)
         return attempt
-    failure = clusters.classify_end(status, attempt=attempt.attempt)
-    ledger.end(
-        clients.app,
-        training_id=attempt.training_id,
-        attempt=attempt.attempt,
-        outcome="failed",
-        failure_code=failure.code,
-        failure_reason=failure.sentence,
+    ended = _settle(clients, attempt, verdict.failure)
+    return ended if verdict.failure is None else None
+
+
+def _settle(clients: Clients, attempt: Attempt, failure: Failure | None) -> Attempt:
+    ended = end_attempt(clients.app, attempt, failure)
+    if failure is not None and not failure.retry:
+        raise AttemptFailedError(failure)
+    return ended
+
+
+def _search(clients: Clients, attempt: Attempt) -> ClusterId | None:
+    """The cluster of an intent without an answer; an intent that stays without one is ended, its name used no more."""
+    # the request is recorded right before RunJobFlow is called: without it there was no call
+    if attempt.request_sha256 is None:
+        return None
+    log.info("the launch of %s was begun and its answer lost; searching EMR for it", attempt.cluster_name)
+    found = clusters.find_by_name(
+        clients.emr,
+        attempt.cluster_name,
+        created_after=attempt.intended_at - _CLOCK_DIFFERENCE,
+        seconds=clusters.LIST_LAG_SECONDS,
     )
-    return launch_attempt(clients, order)
+    if found is not None:
+        return found.cluster_id
+    unanswered = Failure(
+        "launch_unanswered", "RunJobFlow gave no answer, and EMR lists no such cluster", retry=True
+    )
+    end_attempt(clients.app, attempt, unanswered, outcome="abandoned")
+    return None
 
 
 def _list_inputs(s3: Any, order: Order) -> Inputs:
@@ -104,14 +177,6 @@ def _list_inputs(s3: Any, order: Order) -> Inputs:
         validation=None if places.validation is None else list_input(s3, places.validation, marker=marker),
         test=list_input(s3, places.test, marker=marker),
     )
-
-
-def _search(clients: Clients, attempt: Attempt) -> ClusterStatus | None:
-    # the request is recorded right before RunJobFlow is called: without it there was no call
-    if attempt.request_sha256 is None:
-        return None
-    log.info("the launch of %s was begun and its answer lost; searching EMR for it", attempt.cluster_name)
-    return clusters.find_by_name(clients.emr, attempt.cluster_name, seconds=clusters.LIST_LAG_SECONDS)
 
 
 def _launch(clients: Clients, order: Order, inputs: Inputs, attempt: Attempt) -> Attempt:
@@ -135,7 +200,7 @@ def _launch(clients: Clients, order: Order, inputs: Inputs, attempt: Attempt) ->
     request = job_flow_request(
         training=order.training, attempt=attempt.attempt, cluster=cluster, code=order.code
     )
-    return _record(clients, order, attempt, _run_job_flow(clients, attempt, request))
+    return _record(clients, attempt, _run_job_flow(clients, attempt, request))
 
 
 def _run_job_flow(clients: Clients, attempt: Attempt, request: dict[str, Any]) -> ClusterId:
@@ -148,21 +213,25 @@ def _run_job_flow(clients: Clients, attempt: Attempt, request: dict[str, Any]) -
             if time.monotonic() > give_up:
                 raise
         except clusters.LaunchRefusedError as error:
-            ledger.end(
-                clients.app,
-                training_id=attempt.training_id,
-                attempt=attempt.attempt,
-                outcome="failed",
-                failure_code="launch_refused",
-                failure_reason=str(error),
-            )
+            end_attempt(clients.app, attempt, Failure("launch_refused", str(error), retry=False))
             raise
         time.sleep(delay_seconds + random.uniform(0, delay_seconds))  # noqa: S311
         delay_seconds = min(2 * delay_seconds, 30)
 
 
-def _record(clients: Clients, order: Order, attempt: Attempt, cluster_id: ClusterId) -> Attempt:
-    log.info("attempt %d of %s has cluster %s", attempt.attempt, order.model.name, cluster_id)
-    return ledger.record_launch(
-        clients.app, training_id=attempt.training_id, attempt=attempt.attempt, cluster_id=cluster_id
-    )
+def _record(clients: Clients, attempt: Attempt, cluster_id: ClusterId) -> Attempt:
+    """Write the cluster into the ledger; one that the ledger does not want any more must not run on."""
+    try:
+        launched = ledger.record_launch(
+            clients.app, training_id=attempt.training_id, attempt=attempt.attempt, cluster_id=cluster_id
+        )
+    except ledger.LedgerError:
+        clusters.terminate(clients.emr, cluster_id)
+        raise
+    if launched.state == "ended":
+        clusters.terminate(clients.emr, cluster_id)
+        raise ledger.LedgerError(
+            f"{attempt.model}: attempt {attempt.attempt} ended while its cluster {cluster_id} was launched"
+        )
+    log.info("attempt %d of %s has cluster %s", attempt.attempt, attempt.model, cluster_id)
+    return launched

@@ -52,6 +52,7 @@ class Attempt:
     failure_reason: str | None
     intended_at: datetime
     launched_at: datetime | None
+    awaited_at: datetime | None
     ended_at: datetime | None
 
 
@@ -107,6 +108,14 @@ _RECORD_STEP = text(
     UPDATE operations.attempt SET step_id = :step_id
     WHERE training_id = :training_id AND attempt = :attempt AND cluster_id IS NOT NULL
       AND (step_id IS NULL OR step_id = :step_id)
+    RETURNING {_COLUMNS}
+    """  # noqa: S608
+)
+
+_RECORD_WAIT = text(
+    f"""
+    UPDATE operations.attempt SET awaited_at = coalesce(awaited_at, clock_timestamp())
+    WHERE training_id = :training_id AND attempt = :attempt AND state = 'launched'
     RETURNING {_COLUMNS}
     """  # noqa: S608
 )
@@ -203,6 +212,14 @@ def record_step(app: Engine, *, training_id: TrainingId, attempt: int, step_id: 
     :raises LedgerError: there is no cluster, or another step
     """
     return _update(app, _RECORD_STEP, training_id, attempt, step_id=step_id)
+
+
+def record_wait(app: Engine, *, training_id: TrainingId, attempt: int) -> Attempt:
+    """Record that a task waits for the attempt: its next try finds it awaited already, and replaces it.
+
+    :raises LedgerError: the attempt is not launched, or has ended
+    """
+    return _update(app, _RECORD_WAIT, training_id, attempt)
 
 
 def end(

@@ -6,7 +6,8 @@ Each reads its settings from the DAG file it is built from and the run's plan fr
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime, timezone
 from typing import Any
 
@@ -23,11 +24,20 @@ from trainyard.clusters import Failure
 from trainyard.connections import AirflowClients
 from trainyard.inputs import InputMissingError
 from trainyard.job_flow import JobCode
-from trainyard.launching import Clients, Order, give_up_at, launch_attempt
+from trainyard.judging import judge
+from trainyard.launching import (
+    AttemptFailedError,
+    Clients,
+    Order,
+    end_attempt,
+    give_up_at,
+    launch_or_resume,
+    replace_awaited,
+)
 from trainyard.ledger import Attempt, ClusterId
 from trainyard.planning import RunRequestError, resolve_run
 from trainyard.portfolio import Portfolio
-from trainyard.publishing import RunReport, publish_run, read_failure
+from trainyard.publishing import NotLaunched, RunReport, publish_run
 from trainyard.request import Lineage
 from trainyard.training import S3Uri, Sha256, Training, split_uri
 from trainyard.watcher import TrainingTrigger
@@ -36,6 +46,7 @@ PLAN_TASK = "plan"
 PUBLISH_TASK = "publish"
 CREATE_TASK = "create_cluster"
 WAIT_TASK = "wait_for_training"
+NOT_LAUNCHED = "not_launched"
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +84,7 @@ class Plan(BaseBranchOperator):
             request = resolve_run(
                 portfolio=self.portfolio,
                 parameters=context["params"],
-                conf_keys=(dag_run.conf or {}).keys(),
+                conf=dag_run.conf or {},
                 logical_date=dag_run.logical_date,
                 run_after=dag_run.run_after,
             )
@@ -113,7 +124,10 @@ class CreateTrainingCluster(EmrCreateJobFlowOperator):
         self.model_name = model_name
 
     def execute(self, context: Any) -> str:
-        attempt = _launch(self, context)
+        clients = AirflowClients(self.portfolio.connections)
+        order = _order(self.portfolio, self.model_name, context)
+        attempt = _launch_or_resume(clients, order, context)
+        _link(self, context, attempt)
         return str(attempt.cluster_id)
 
     def on_kill(self) -> None:
@@ -137,17 +151,16 @@ class WaitForTraining(EmrStepSensor):
         self.model_name = model_name
 
     def execute(self, context: Any) -> None:
-        order = _order(self.portfolio, self.model_name, context)
         clients = AirflowClients(self.portfolio.connections)
-        attempt = ledger.attempts(clients.app, order.training.training_id)[-1]
-        if context["ti"].try_number > 1:
-            attempt = self._renew(context, clients, attempt)
+        order = _order(self.portfolio, self.model_name, context)
+        attempt = self._attempt_to_await(clients, order, context)
         if attempt.outcome == "succeeded":
             return
         _link(self, context, attempt)
+        ledger.record_wait(clients.app, training_id=attempt.training_id, attempt=attempt.attempt)
         self.defer(
             trigger=TrainingTrigger(
-                training_id=order.training.training_id,
+                training_id=attempt.training_id,
                 attempt=attempt.attempt,
                 cluster_id=ClusterId(str(attempt.cluster_id)),
                 aws_conn_id=self.portfolio.connections.aws,
@@ -158,34 +171,35 @@ class WaitForTraining(EmrStepSensor):
             method_name="execute_complete",
         )
 
-    def execute_complete(self, context: Any, event: Any = None) -> None:
-        """Judge the attempt; also where ``airflow dags test`` resumes a success, with ``event`` "success"."""
+    def execute_complete(self, context: Any, event: Any = None) -> None:  # noqa: ARG002
+        """Judge the attempt that was waited for.
+
+        :param event: the trigger's payload, or "success" where ``airflow dags test`` resumes a success
+        """
+        if event == "success":
+            return
         clients = AirflowClients(self.portfolio.connections)
-        training = _order(self.portfolio, self.model_name, context).training
-        attempt = ledger.attempts(clients.app, training.training_id)[-1]
-        if isinstance(event, dict) and event["status"] == "overdue":
+        attempts = ledger.attempts(clients.app, event["training_id"])
+        attempt = attempts[event["attempt"] - 1]
+        verdict = judge(attempt, emr=clients.emr, s3=clients.s3)
+        failure = verdict.failure
+        if verdict.live:
             failure = Failure("overdue", f"cluster {attempt.cluster_id} did not end in time", retry=True)
             clusters.terminate(clients.emr, ClusterId(str(attempt.cluster_id)))
-        else:
-            ended = _failure_of(clients, attempt)
-            if ended is None:
-                return
-            failure = ended
-        _end(clients, attempt, failure)
-        raise _task_error(failure)
+        end_attempt(clients.app, attempt, failure)
+        if failure is not None:
+            text = f"{failure.code}: {failure.sentence}"
+            raise AirflowException(text) if failure.retry else AirflowFailException(text)
 
-    def _renew(self, context: Any, clients: Clients, attempt: Attempt) -> Attempt:
-        """What a new try waits for: the last attempt if it ended well, else a fresh one."""
-        if attempt.state != "ended" and attempt.cluster_id is not None:
-            status = clusters.describe(clients.emr, ClusterId(attempt.cluster_id))
-            if status.succeeded:
-                return attempt
-            if not status.ended:
-                clusters.terminate(clients.emr, ClusterId(attempt.cluster_id))
-            _end(clients, attempt, Failure("superseded", "a new try took a fresh cluster", retry=True))
-        if attempt.outcome == "succeeded":
-            return attempt
-        return _launch(self, context)
+    def _attempt_to_await(self, clients: Clients, order: Order, context: Any) -> Attempt:
+        """The attempt that ``create_cluster`` left, unless an earlier try has waited for it: then a fresh one."""
+        attempts = ledger.attempts(clients.app, order.training.training_id)
+        if attempts and attempts[-1].state == "launched":
+            if attempts[-1].awaited_at is None:
+                return attempts[-1]
+            with _told_to_airflow(context):
+                replace_awaited(clients, attempts[-1])
+        return _launch_or_resume(clients, order, context)
 
 
 class Publish(BaseOperator):
@@ -212,6 +226,7 @@ class Publish(BaseOperator):
             data_date=plan.data_date,
             portfolio=self.portfolio.name,
             activate=plan.publish,
+            not_launched=_not_launched(context, plan.models),
         )
         return _told(report, plan)
 
@@ -270,16 +285,21 @@ def _order(portfolio: Portfolio, model_name: str, context: Any) -> Order:
     )
 
 
-def _launch(operator: CreateTrainingCluster | WaitForTraining, context: Any) -> Attempt:
-    order = _order(operator.portfolio, operator.model_name, context)
+def _launch_or_resume(clients: Clients, order: Order, context: Any) -> Attempt:
+    with _told_to_airflow(context):
+        return launch_or_resume(clients, order)
+
+
+@contextmanager
+def _told_to_airflow(context: Any) -> Iterator[None]:
+    """What a further try would not mend fails the task for good; ``publish`` reads why there is no attempt."""
     try:
-        attempt = launch_attempt(AirflowClients(operator.portfolio.connections), order)
+        yield
     except InputMissingError as error:
+        context["ti"].xcom_push(key=NOT_LAUNCHED, value={"code": "input_missing", "sentence": str(error)})
         raise AirflowFailException(f"input_missing: {error}") from error
-    except clusters.LaunchRefusedError as error:
+    except (clusters.LaunchRefusedError, AttemptFailedError) as error:
         raise AirflowFailException(str(error)) from error
-    _link(operator, context, attempt)
-    return attempt
 
 
 def _link(operator: CreateTrainingCluster | WaitForTraining, context: Any, attempt: Attempt) -> None:
@@ -300,35 +320,12 @@ def _link(operator: CreateTrainingCluster | WaitForTraining, context: Any, attem
         log.warning("the links to cluster %s could not be made", attempt.cluster_id, exc_info=True)
 
 
-def _failure_of(clients: Clients, attempt: Attempt) -> Failure | None:
-    """Why the attempt failed, the job's own word first; none where its cluster ended well."""
-    cluster_id = ClusterId(str(attempt.cluster_id))
-    status = clusters.describe(clients.emr, cluster_id)
-    if status.succeeded:
-        return None
-    told = read_failure(clients.s3, attempt.output_uri)
-    if told is not None:
-        sentence = f"{told.sentence} ({told.place})" if told.place else told.sentence
-        retry = told.code in ("deadline_exceeded",)
-        return Failure(told.code, f"{sentence} [cluster {cluster_id}]", retry=retry)
-    step = clusters.step_failure(clients.emr, cluster_id)
-    return clusters.classify_end(status, attempt=attempt.attempt, step=step)
-
-
-def _end(clients: Clients, attempt: Attempt, failure: Failure) -> None:
-    ledger.end(
-        clients.app,
-        training_id=attempt.training_id,
-        attempt=attempt.attempt,
-        outcome="abandoned" if failure.code == "superseded" else "failed",
-        failure_code=failure.code,
-        failure_reason=failure.sentence,
-    )
-
-
-def _task_error(failure: Failure) -> AirflowException:
-    text = f"{failure.code}: {failure.sentence}"
-    return AirflowException(text) if failure.retry else AirflowFailException(text)
+def _not_launched(context: Any, models: Sequence[str]) -> dict[str, NotLaunched]:
+    """Why models have no attempt, as their ``create_cluster`` said."""
+    said = {
+        name: context["ti"].xcom_pull(task_ids=f"{name}.{CREATE_TASK}", key=NOT_LAUNCHED) for name in models
+    }
+    return {name: NotLaunched(**value) for name, value in said.items() if value}
 
 
 def _told(report: RunReport, plan: RunPlan) -> dict[str, Any]:

@@ -35,22 +35,26 @@ def resolve_run(
     *,
     portfolio: Portfolio,
     parameters: Mapping[str, Any],
-    conf_keys: Iterable[str],
+    conf: Mapping[str, Any],
     logical_date: datetime | None,
     run_after: datetime,
 ) -> RunRequest:
     """Resolve the run's parameters.
 
     :param parameters: Airflow's merged params: ``models``, ``data_date``, ``publish``
-    :param conf_keys: the keys of the run's conf; Airflow lets unknown ones pass, and a mistyped ``modls`` would
-        train everything
+    :param conf: the run's own; Airflow lets unknown keys pass, and a mistyped ``modls`` would train everything
     :param logical_date: aware; none where the run was triggered without one
     :param run_after: aware; stands in for the logical date where there is none
     :raises RunRequestError: an unknown key or model, or a mistaken value
     """
-    for key in conf_keys:
+    for key, value in conf.items():
         if key not in RUN_PARAMETERS:
             raise RunRequestError(f"conf key {key!r} is not accepted; {_accepted(key, RUN_PARAMETERS)}")
+        if parameters.get(key) != value:
+            raise RunRequestError(
+                f"{key}: the conf says {value!r} and the run's parameters {parameters.get(key)!r}; "
+                "Airflow's option [core] dag_run_conf_overrides_params must be on, as it is by default"
+            )
     publish = parameters.get("publish", True)
     if not isinstance(publish, bool):
         raise RunRequestError(f"publish: {publish!r} is not accepted; true or false is")

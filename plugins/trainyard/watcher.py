@@ -36,10 +36,13 @@ log = logging.getLogger(__name__)
 # trigger's arguments only, so that this is how it learns of the others'.
 _watched: defaultdict[Hashable, dict[int, ClusterId]] = defaultdict(dict)
 
+# The stream's client, by connection, for whoever must be quick.
+_clients: dict[str, Any] = {}
+
 
 @dataclass(frozen=True)
 class Sighting:
-    """What one round of the poll saw; empty where EMR did not answer, so that time limits still run."""
+    """What one call to EMR saw; empty where EMR did not answer, so that time limits still run."""
 
     clusters: Mapping[ClusterId, ClusterStatus] = field(default_factory=dict)
 
@@ -47,8 +50,8 @@ class Sighting:
 class TrainingTrigger(BaseEventTrigger):
     """Waits until the attempt's cluster has ended, or until its time is up.
 
-    Success ends the task in the triggerer. Anything else resumes it on a worker, with a payload of ``status``
-    (``ended`` or ``overdue``).
+    Success ends the task in the triggerer. Anything else resumes it on a worker, which judges the attempt, with a
+    payload of ``training_id`` and ``attempt``.
 
     :param app_db: id of the Airflow connection to the application database, where the ledger is
     :param give_up_at: ISO time after which the cluster is overdue: later than the job's own deadline
@@ -84,19 +87,18 @@ class TrainingTrigger(BaseEventTrigger):
     @classmethod
     async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Sighting]:
         watched = _watched[_stream_key(kwargs)]
-        emr: Any = None
         while True:
             try:
                 # in a thread: a hook called in the event loop loses its connection and points at real AWS
-                emr = emr or await asyncio.to_thread(connections.emr_client, kwargs["aws_conn_id"])
-                sighting = await _look(emr, frozenset(watched.values()))
-            except asyncio.CancelledError:
-                raise
+                emr = await asyncio.to_thread(connections.watching_emr_client, kwargs["aws_conn_id"])
+                _clients[kwargs["aws_conn_id"]] = emr
+                while True:
+                    async for sighting in _round(emr, watched):
+                        yield sighting
             except Exception:
                 log.warning("EMR could not be asked; the next round will", exc_info=True)
-                emr, sighting = None, Sighting()
                 await _pause()
-            yield sighting
+                yield Sighting()
 
     async def filter_shared_stream(
         self, shared_stream: AsyncIterator[Sighting]
@@ -107,11 +109,12 @@ class TrainingTrigger(BaseEventTrigger):
         try:
             async for sighting in shared_stream:
                 status = sighting.clusters.get(self.cluster_id)
-                if status is not None and status.ended:
-                    yield await self._ended(status)
+                if status is not None and status.succeeded:
+                    await self._record_success()
+                    yield TaskSuccessEvent()
                     return
-                if datetime.now(timezone.utc) > give_up_at:
-                    yield TriggerEvent({"status": "overdue"})
+                if (status is not None and status.ended) or datetime.now(timezone.utc) > give_up_at:
+                    yield TriggerEvent({"training_id": self.training_id, "attempt": self.attempt})
                     return
         finally:
             del watched[id(self)]
@@ -130,33 +133,33 @@ class TrainingTrigger(BaseEventTrigger):
         if await asyncio.to_thread(self._still_deferred):
             self.log.info("the task still waits elsewhere; cluster %s goes on", self.cluster_id)
             return
-        emr = await asyncio.to_thread(connections.emr_client, self.aws_conn_id)
+        # a run that is failed while hundreds wait has half a minute for all of them: no time for a client each
+        emr = _clients.get(self.aws_conn_id)
+        emr = emr or await asyncio.to_thread(connections.watching_emr_client, self.aws_conn_id)
         await asyncio.to_thread(clusters.terminate, emr, self.cluster_id)
-        await asyncio.to_thread(
-            self._end, "abandoned", "task_ended", "the task was ended while it waited for its cluster"
-        )
+        reason = "the task was ended while it waited for its cluster"
+        await asyncio.to_thread(self._end, "abandoned", "task_ended", reason)
 
-    async def _ended(self, status: ClusterStatus) -> TriggerEvent:
-        if not status.succeeded:
-            return TriggerEvent({"status": "ended"})
+    async def _record_success(self) -> None:
         try:
             await asyncio.to_thread(self._end, "succeeded", None, None)
         except Exception:
             # publish ends what it finds with a manifest: the ledger's word is late then, not lost
             self.log.warning("the ledger could not be reached; publish will record the end", exc_info=True)
-        return TaskSuccessEvent()
 
     def _end(self, outcome: ledger.Outcome, code: str | None, reason: str | None) -> None:
         app = connections.database(self.app_db)
-        ledger.end(
-            app,
-            training_id=self.training_id,
-            attempt=self.attempt,
-            outcome=outcome,
-            failure_code=code,
-            failure_reason=reason,
-        )
-        app.dispose()
+        try:
+            ledger.end(
+                app,
+                training_id=self.training_id,
+                attempt=self.attempt,
+                outcome=outcome,
+                failure_code=code,
+                failure_reason=reason,
+            )
+        finally:
+            app.dispose()
 
     def _still_deferred(self) -> bool:
         task = self.task_instance
@@ -172,25 +175,31 @@ def _stream_key(kwargs: Mapping[str, Any]) -> Hashable:
     return ("trainyard", kwargs["aws_conn_id"], kwargs["region_name"])
 
 
-async def _look(emr: Any, awaited: frozenset[ClusterId]) -> Sighting:
-    """One round: every active cluster, and each watched one that is not among them."""
-    seen: dict[ClusterId, ClusterStatus] = {}
+async def _round(emr: Any, watched: Mapping[int, ClusterId]) -> AsyncIterator[Sighting]:
+    """Look at every active cluster, page by page, then at each watched one that is not among them."""
+    awaited = set(watched.values())
     marker: dict[str, str] = {}
     while True:
         await _pause()
         page = await asyncio.to_thread(emr.list_clusters, ClusterStates=list(ACTIVE_STATES), **marker)
-        for cluster in page["Clusters"]:
-            seen[ClusterId(cluster["Id"])] = clusters.status_of(cluster)
+        seen = {ClusterId(cluster["Id"]): clusters.status_of(cluster) for cluster in page["Clusters"]}
+        awaited -= seen.keys()
+        yield Sighting(seen)
         if "Marker" not in page:
             break
         marker = {"Marker": page["Marker"]}
-    for cluster_id in awaited - seen.keys():
+    for cluster_id in awaited:
         await _pause()
-        try:
-            seen[cluster_id] = await asyncio.to_thread(clusters.describe, emr, cluster_id)
-        except (BotoCoreError, ClientError):
-            log.warning("cluster %s could not be described; the next round will", cluster_id, exc_info=True)
-    return Sighting(seen)
+        yield await asyncio.to_thread(_look_at, emr, cluster_id)
+
+
+def _look_at(emr: Any, cluster_id: ClusterId) -> Sighting:
+    try:
+        return Sighting({cluster_id: clusters.describe(emr, cluster_id)})
+    except (BotoCoreError, ClientError):
+        # one that EMR does not know must not keep the others from being looked at
+        log.warning("cluster %s could not be described; the next round will", cluster_id, exc_info=True)
+        return Sighting()
 
 
 async def _pause() -> None:

@@ -42,6 +42,18 @@ def test_the_data_objects_of_a_folder_are_listed_by_key(s3: Any, bucket: str) ->
     assert {item.size for item in found} == {6}
 
 
+def test_what_hadoop_hides_is_no_data(s3: Any, bucket: str) -> None:
+    put(s3, bucket, "f/part-0", "f/_temporary/0/task_1/part-0", "f/_delta_log/0.json", "f/sub/part-1")
+    found = list_input(s3, f"s3://{bucket}/f/", marker=None)
+    assert [item.uri for item in found] == [f"s3://{bucket}/f/part-0", f"s3://{bucket}/f/sub/part-1"]
+
+
+def test_one_object_is_not_a_prefix_of_others(s3: Any, bucket: str) -> None:
+    put(s3, bucket, "f/train.libsvm", "f/train.libsvm.bak", "f/train.libsvm_old/part-0")
+    (found,) = list_input(s3, f"s3://{bucket}/f/train.libsvm", marker="_SUCCESS")
+    assert found.uri == f"s3://{bucket}/f/train.libsvm"
+
+
 def test_more_objects_than_a_page_holds_are_all_listed(s3: Any, bucket: str) -> None:
     put(s3, bucket, *(f"many/part-{number:04}" for number in range(1_001)))
     assert len(list_input(s3, f"s3://{bucket}/many/", marker=None)) == 1_001

@@ -65,12 +65,10 @@ def test_the_request_is_the_golden_one_and_one_that_emr_knows(name: str) -> None
 
 
 def test_a_portfolio_s_tag_cannot_hide_one_that_the_reaper_reads() -> None:
-    request = job_flow_request(
-        training=TRAINING,
-        attempt=1,
-        cluster=Cluster.model_validate({**SMALL, "tags": {"team": "a"}}),
-        code=CODE,
-    )
+    # a portfolio's own validation refuses these two already
+    hiding = {"team": "a", "trainyard:deployment": "another", "trainyard:attempt": "9"}
+    cluster = Cluster.model_validate(SMALL).model_copy(update={"tags": hiding})
+    request = job_flow_request(training=TRAINING, attempt=1, cluster=cluster, code=CODE)
     tags = {tag["Key"]: tag["Value"] for tag in request["Tags"]}
     assert tags["trainyard:deployment"] == "laptop"
     assert tags["trainyard:attempt"] == "1"

@@ -13,13 +13,13 @@ from uuid import uuid4
 import boto3
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ReadTimeoutError
+from botocore.exceptions import ClientError, ReadTimeoutError
 from sqlalchemy import Engine
 
-from trainyard import clusters, databases, ledger
+from trainyard import clusters, databases, launching, ledger
 from trainyard.inputs import InputMissingError
 from trainyard.job_flow import JobCode
-from trainyard.launching import Clients, Order, launch_attempt
+from trainyard.launching import AttemptFailedError, Clients, Order, launch_or_resume
 from trainyard.portfolio import Model
 from trainyard.request import Lineage
 from trainyard.training import S3Uri, Sha256, Training, split_uri
@@ -51,7 +51,7 @@ class Aws:
 
 @dataclass(frozen=True)
 class HandedIn:
-    """What launch_attempt is handed."""
+    """What launch_or_resume is handed."""
 
     app: Engine
     emr: Any
@@ -112,14 +112,14 @@ def order(aws: Aws) -> Order:
 
 
 def test_a_first_launch_makes_one_call_and_no_list(aws: Aws, clients: Clients, order: Order) -> None:
-    attempt = launch_attempt(clients, order)
+    attempt = launch_or_resume(clients, order)
     assert aws.calls == ["RunJobFlow"]
     assert (attempt.attempt, attempt.state) == (1, "launched")
     assert [cluster["Id"] for cluster in aws.clusters_named(attempt.cluster_name)] == [attempt.cluster_id]
 
 
 def test_the_request_in_s3_is_the_one_whose_hash_the_ledger_holds(clients: Clients, order: Order) -> None:
-    attempt = launch_attempt(clients, order)
+    attempt = launch_or_resume(clients, order)
     bucket, key = split_uri(order.training.request_uri(1))
     body = clients.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     assert attempt.request_sha256 == hashlib.sha256(body).hexdigest()
@@ -130,8 +130,8 @@ def test_the_request_in_s3_is_the_one_whose_hash_the_ledger_holds(clients: Clien
 
 
 def test_a_retry_resumes_the_live_attempt(aws: Aws, clients: Clients, order: Order) -> None:
-    first = launch_attempt(clients, order)
-    assert launch_attempt(clients, order).cluster_id == first.cluster_id
+    first = launch_or_resume(clients, order)
+    assert launch_or_resume(clients, order).cluster_id == first.cluster_id
     assert len(aws.clusters_named(first.cluster_name)) == 1
 
 
@@ -141,8 +141,8 @@ def test_a_worker_killed_after_run_job_flow_finds_its_cluster_by_name(
     with monkeypatch.context() as patch:
         patch.setattr(ledger, "record_launch", _raises(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            launch_attempt(clients, order)
-    attempt = launch_attempt(clients, order)
+            launch_or_resume(clients, order)
+    attempt = launch_or_resume(clients, order)
     assert attempt.attempt == 1
     assert [cluster["Id"] for cluster in aws.clusters_named(attempt.cluster_name)] == [attempt.cluster_id]
 
@@ -157,8 +157,8 @@ def test_a_lost_reply_leads_to_no_second_cluster(
     with monkeypatch.context() as patch:
         patch.setattr(clusters, "launch", lose)
         with pytest.raises(ReadTimeoutError):
-            launch_attempt(clients, order)
-    attempt = launch_attempt(clients, order)
+            launch_or_resume(clients, order)
+    attempt = launch_or_resume(clients, order)
     assert [cluster["Id"] for cluster in aws.clusters_named(attempt.cluster_name)] == [attempt.cluster_id]
 
 
@@ -168,20 +168,86 @@ def test_a_worker_killed_before_run_job_flow_launches_after_a_search(
     with monkeypatch.context() as patch:
         patch.setattr(clusters, "launch", _raises(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            launch_attempt(clients, order)
+            launch_or_resume(clients, order)
     monkeypatch.setattr(clusters, "LIST_LAG_SECONDS", 0)
-    attempt = launch_attempt(clients, order)
+    attempt = launch_or_resume(clients, order)
     assert aws.calls == ["ListClusters", "RunJobFlow"]
-    assert attempt.attempt == 1
+    # a cluster that showed up later would have the old number's name and folder
+    assert attempt.attempt == 2
+    first = ledger.attempts(clients.app, order.training.training_id)[0]
+    assert (first.outcome, first.failure_code) == ("abandoned", "launch_unanswered")
+
+
+def test_a_worker_killed_before_the_request_was_written_goes_on_without_a_search(
+    aws: Aws, clients: Clients, order: Order
+) -> None:
+    ledger.allocate(clients.app, training=order.training, aws_conn_id=order.aws_conn_id)
+    assert launch_or_resume(clients, order).attempt == 1
+    assert aws.calls == ["RunJobFlow"]
+
+
+def test_a_training_that_ended_well_is_not_trained_again(aws: Aws, clients: Clients, order: Order) -> None:
+    first = launch_or_resume(clients, order)
+    ledger.end(clients.app, training_id=first.training_id, attempt=1, outcome="succeeded")
+    assert launch_or_resume(clients, order).outcome == "succeeded"
+    assert aws.calls == ["RunJobFlow"]
+
+
+def test_a_live_attempt_is_resumed_though_its_input_is_gone(clients: Clients, order: Order) -> None:
+    first = launch_or_resume(clients, order)
+    bucket, _ = split_uri(order.model.inputs.train)
+    clients.s3.delete_object(Bucket=bucket, Key="hotels/2026-11-22/train/_SUCCESS")
+    assert launch_or_resume(clients, order).cluster_id == first.cluster_id
+
+
+def test_bad_data_found_by_a_later_try_gets_no_fresh_cluster(
+    aws: Aws, clients: Clients, order: Order
+) -> None:
+    first = launch_or_resume(clients, order)
+    put_failure(clients.s3, first, code="malformed_input", sentence="line 3 is none")
+    clusters.terminate(aws.emr, ledger.ClusterId(str(first.cluster_id)))
+    with pytest.raises(AttemptFailedError, match="malformed_input: line 3 is none"):
+        launch_or_resume(clients, order)
+    (ended,) = ledger.attempts(clients.app, order.training.training_id)
+    assert (ended.outcome, ended.failure_code) == ("failed", "malformed_input")
+
+
+def test_a_cluster_that_the_ledger_does_not_want_is_terminated_at_once(
+    aws: Aws, clients: Clients, order: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def launched_twice(emr: Any, request: dict[str, Any]) -> ledger.ClusterId:
+        (intended,) = ledger.attempts(clients.app, order.training.training_id)
+        another = emr.run_job_flow(**request)["JobFlowId"]
+        ledger.record_launch(clients.app, training_id=intended.training_id, attempt=1, cluster_id=another)
+        return ledger.ClusterId(emr.run_job_flow(**request)["JobFlowId"])
+
+    monkeypatch.setattr(clusters, "launch", launched_twice)
+    with pytest.raises(ledger.LedgerError, match="does not take"):
+        launch_or_resume(clients, order)
+    (attempt,) = ledger.attempts(clients.app, order.training.training_id)
+    states = {c["Id"]: c["Status"]["State"] for c in aws.clusters_named(attempt.cluster_name)}
+    assert states.pop(str(attempt.cluster_id)) == "STARTING"
+    assert [state for state in states.values() if not state.startswith("TERMINAT")] == []
+
+
+def test_a_throttled_launch_is_asked_again_and_only_then(
+    aws: Aws, clients: Clients, order: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    naps: list[float] = []
+    monkeypatch.setattr(launching.time, "sleep", naps.append)
+    error = {"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}
+    emr = Throttling(aws.emr, ClientError(error, "RunJobFlow"), times=3)
+    attempt = launch_or_resume(replace(clients, launching_emr=emr), order)
+    assert len(naps) == 3
     assert len(aws.clusters_named(attempt.cluster_name)) == 1
 
 
 def test_a_cluster_that_ended_meanwhile_is_followed_by_a_fresh_attempt(
     aws: Aws, clients: Clients, order: Order
 ) -> None:
-    first = launch_attempt(clients, order)
+    first = launch_or_resume(clients, order)
     clusters.terminate(aws.emr, ledger.ClusterId(str(first.cluster_id)))
-    second = launch_attempt(clients, order)
+    second = launch_or_resume(clients, order)
     assert (second.attempt, second.state) == (2, "launched")
     assert second.cluster_id != first.cluster_id
     ended = ledger.attempts(clients.app, order.training.training_id)[0]
@@ -192,7 +258,7 @@ def test_a_refused_request_ends_the_attempt_with_emr_s_words(clients: Clients, o
     cluster = order.model.cluster.model_copy(update={"service_role": ""})
     refused = replace(order, model=order.model.model_copy(update={"cluster": cluster}))
     with pytest.raises(clusters.LaunchRefusedError, match="ServiceRole is required"):
-        launch_attempt(clients, refused)
+        launch_or_resume(clients, refused)
     (attempt,) = ledger.attempts(clients.app, order.training.training_id)
     assert (attempt.state, attempt.failure_code) == ("ended", "launch_refused")
 
@@ -203,8 +269,34 @@ def test_a_missing_input_takes_no_attempt(clients: Clients, order: Order) -> Non
     )
     missing = replace(order, model=order.model.model_copy(update={"inputs": inputs}))
     with pytest.raises(InputMissingError, match="/none/"):
-        launch_attempt(clients, missing)
+        launch_or_resume(clients, missing)
     assert ledger.attempts(clients.app, order.training.training_id) == []
+
+
+class Throttling:
+    """An EMR that throttles RunJobFlow so many times, then does it."""
+
+    def __init__(self, emr: Any, error: ClientError, *, times: int) -> None:
+        self._emr, self._error, self._times = emr, error, times
+
+    def run_job_flow(self, **request: Any) -> Any:
+        self._times -= 1
+        if self._times >= 0:
+            raise self._error
+        return self._emr.run_job_flow(**request)
+
+
+def put_failure(s3: Any, attempt: ledger.Attempt, *, code: str, sentence: str) -> None:
+    bucket, key = split_uri(attempt.output_uri)
+    failure = {
+        "format_version": 1,
+        "training": None,
+        "code": code,
+        "sentence": sentence,
+        "place": None,
+        "lines": [],
+    }
+    s3.put_object(Bucket=bucket, Key=f"{key}failure.json", Body=json.dumps(failure).encode())
 
 
 def _raises(error: type[BaseException]) -> Callable[..., None]:

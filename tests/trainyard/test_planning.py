@@ -23,7 +23,7 @@ def resolve(*, logical_date: datetime | None = TWO_AT_NIGHT_UTC, **conf: Any) ->
     return resolve_run(
         portfolio=DEMO,
         parameters=parameters,
-        conf_keys=conf,
+        conf=conf,
         logical_date=logical_date,
         run_after=TWO_AT_NIGHT_UTC,
     )
@@ -69,3 +69,14 @@ def test_a_mistaken_request_is_refused_with_what_is_accepted(conf: dict[str, Any
     with pytest.raises(RunRequestError) as error:
         resolve(**conf)
     assert str(error.value) == sentence
+
+
+def test_an_airflow_that_ignores_the_conf_is_told_so_instead_of_training_everything() -> None:
+    with pytest.raises(RunRequestError, match="dag_run_conf_overrides_params must be on"):
+        resolve_run(
+            portfolio=DEMO,
+            parameters={"models": [], "data_date": None, "publish": True},
+            conf={"models": ["hotels"]},
+            logical_date=None,
+            run_after=TWO_AT_NIGHT_UTC,
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -18,6 +19,9 @@ from trainyard import connections, watcher
 from trainyard.ledger import ClusterId
 from trainyard.training import TrainingId
 from trainyard.watcher import TrainingTrigger
+
+TRAINING_ID = TrainingId("0" * 16)
+RESUMED = {"training_id": TRAINING_ID, "attempt": 1}
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +62,7 @@ def run_cluster(emr: Any, name: str) -> ClusterId:
 
 def trigger(cluster_id: ClusterId, *, seconds: float = 60) -> TrainingTrigger:
     return TrainingTrigger(
-        training_id=TrainingId("0" * 16),
+        training_id=TRAINING_ID,
         attempt=1,
         cluster_id=cluster_id,
         aws_conn_id="aws_default",
@@ -94,15 +98,17 @@ def watch(*triggers: TrainingTrigger) -> list[TriggerEvent]:
 def test_a_cluster_that_ended_badly_resumes_its_task_and_no_other(emr: Any) -> None:
     ended, live = run_cluster(emr, "ended"), run_cluster(emr, "live")
     emr.terminate_job_flows(JobFlowIds=[ended])
+    begun = time.monotonic()
     events = watch(trigger(ended), trigger(live, seconds=2))
-    assert [event.payload for event in events] == [{"status": "ended"}, {"status": "overdue"}]
+    assert [event.payload for event in events] == [RESUMED, RESUMED]
+    assert begun + 2 <= time.monotonic()
 
 
 def test_twenty_waits_cost_as_many_lists_as_one(emr: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
-    client = connections.emr_client("aws_default")
+    client = connections.watching_emr_client("aws_default")
     client.meta.events.register("before-call.emr", lambda model, **_: calls.append(model.name))
-    monkeypatch.setattr(connections, "emr_client", lambda _conn_id: client)
+    monkeypatch.setattr(connections, "watching_emr_client", lambda _conn_id: client)
     many = [run_cluster(emr, f"many-{number}") for number in range(20)]
     watch(*(trigger(cluster_id, seconds=1) for cluster_id in many))
     assert "DescribeCluster" not in calls
@@ -128,7 +134,7 @@ def test_an_emr_that_does_not_answer_delays_and_fails_nothing(
 ) -> None:
     ended = run_cluster(emr, "ended while EMR was away")
     emr.terminate_job_flows(JobFlowIds=[ended])
-    client = connections.emr_client("aws_default")
+    client = connections.watching_emr_client("aws_default")
     failures = 3
 
     def away(_conn_id: str) -> Any:
@@ -138,9 +144,9 @@ def test_an_emr_that_does_not_answer_delays_and_fails_nothing(
             raise EndpointConnectionError(endpoint_url="http://127.0.0.1")
         return client
 
-    monkeypatch.setattr(connections, "emr_client", away)
+    monkeypatch.setattr(connections, "watching_emr_client", away)
     (event,) = watch(trigger(ended))
-    assert event.payload == {"status": "ended"}
+    assert event.payload == RESUMED
     assert failures == -1
 
 
@@ -148,9 +154,9 @@ def test_the_time_limit_runs_while_emr_does_not_answer(monkeypatch: pytest.Monke
     def away(_conn_id: str) -> Any:
         raise EndpointConnectionError(endpoint_url="http://127.0.0.1")
 
-    monkeypatch.setattr(connections, "emr_client", away)
+    monkeypatch.setattr(connections, "watching_emr_client", away)
     (event,) = watch(trigger(ClusterId("j-NEVERSEEN1234"), seconds=1))
-    assert event.payload == {"status": "overdue"}
+    assert event.payload == RESUMED
 
 
 def test_a_missing_aws_connection_is_an_error_and_not_boto3_s_own_credentials(
@@ -158,4 +164,4 @@ def test_a_missing_aws_connection_is_an_error_and_not_boto3_s_own_credentials(
 ) -> None:
     monkeypatch.delenv("AIRFLOW_CONN_AWS_DEFAULT")
     with pytest.raises(Exception, match="aws_default"):
-        connections.emr_client("aws_default")
+        connections.watching_emr_client("aws_default")

@@ -8,12 +8,13 @@ from trainyard.publishing.results import (
     live_models,
     run_summary,
 )
-from trainyard.publishing.run import ModelOutcome, RunReport, publish_run
+from trainyard.publishing.run import ModelOutcome, NotLaunched, RunReport, publish_run
 from trainyard.publishing.training_folder import ToldFailure, read_failure
 
 __all__ = [
     "LiveModel",
     "ModelOutcome",
+    "NotLaunched",
     "RunReport",
     "ToldFailure",
     "TrainingSummary",

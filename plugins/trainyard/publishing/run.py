@@ -24,6 +24,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
+from types import MappingProxyType
 from typing import Any, Literal
 
 from sqlalchemy import Engine
@@ -63,6 +64,14 @@ class ModelOutcome:
 
 
 @dataclass(frozen=True)
+class NotLaunched:
+    """Why a training got no cluster."""
+
+    code: str
+    sentence: str
+
+
+@dataclass(frozen=True)
 class RunReport:
     """One outcome for each training, in the order in which they were given."""
 
@@ -80,17 +89,19 @@ def publish_run(  # noqa: PLR0913 (what a run is, and where it goes)
     data_date: date,
     portfolio: str,
     activate: bool,
+    not_launched: Mapping[str, NotLaunched] = MappingProxyType({}),
 ) -> RunReport:
     """Publish what is good of a run and record all of it.
 
     :param s3: boto3 client of the account that holds the training folders
     :param activate: false records metrics only
+    :param not_launched: by model, why a training has no attempt, where its launch could say so
     :raises ValueError: trainings of another portfolio or data date, or two of one model
     :raises sqlalchemy.exc.SQLAlchemyError: a database does not do its part; run it again
     :raises botocore.exceptions.BotoCoreError: S3 does not do its part; run it again
     """
     _check_one_run(trainings, portfolio=portfolio, data_date=data_date)
-    records = _read(app, s3, trainings)
+    records = _read(app, s3, trainings, not_launched)
     if activate:
         publish_versions(
             app, portfolio=portfolio, candidates=_candidates(records), actor=f"run {run_id} of DAG {dag_id}"
@@ -121,26 +132,31 @@ def _check_one_run(trainings: Sequence[Training], *, portfolio: str, data_date: 
         raise ValueError("a model stands twice among the trainings of one run")
 
 
-def _read(app: Engine, s3: Any, trainings: Sequence[Training]) -> Records:
+def _read(
+    app: Engine, s3: Any, trainings: Sequence[Training], not_launched: Mapping[str, NotLaunched]
+) -> Records:
     """Every attempt of every training, at least one record each."""
     attempts = attempts_by_training(app, [training.training_id for training in trainings])
 
     def read(training: Training) -> list[AttemptRecord]:
         made = attempts[training.training_id]
-        return [_read_attempt(app, s3, training, attempt) for attempt in made] or [_without_attempt(training)]
+        return [_read_attempt(app, s3, training, attempt) for attempt in made] or [
+            _without_attempt(training, not_launched.get(training.model))
+        ]
 
     with ThreadPoolExecutor(_READERS) as readers:
         return {records[0].training.training_id: records for records in readers.map(read, trainings)}
 
 
-def _without_attempt(training: Training) -> AttemptRecord:
+def _without_attempt(training: Training, told: NotLaunched | None) -> AttemptRecord:
+    unknown = f"no attempt was made: the log of task {training.model}.create_cluster says why"
     return AttemptRecord(
         training=training,
         attempt=None,
         trained=None,
         outcome="failed",
-        failure_code="no_manifest",
-        failure_sentence=f"no attempt was made: the log of task {training.model}.create_cluster says why",
+        failure_code=told.code if told else "no_manifest",
+        failure_sentence=told.sentence if told else unknown,
     )
 
 

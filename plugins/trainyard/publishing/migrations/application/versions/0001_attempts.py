@@ -31,6 +31,7 @@ CREATE TABLE operations.attempt (
     failure_reason  text,
     intended_at     timestamptz NOT NULL DEFAULT now(),
     launched_at     timestamptz,
+    awaited_at      timestamptz,
     ended_at        timestamptz,
     PRIMARY KEY (training_id, attempt),
     CONSTRAINT launched_with_cluster CHECK ((cluster_id IS NULL) = (launched_at IS NULL)),
@@ -64,6 +65,7 @@ COMMENTS = {
     "COLUMN operations.attempt.vcpus": "What the cluster holds of the account's vCPU quota",
     "COLUMN operations.attempt.state": "intended (before RunJobFlow), launched (cluster id known), ended",
     "COLUMN operations.attempt.outcome": "The first end stays; abandoned: given up before the job could end",
+    "COLUMN operations.attempt.awaited_at": "When a task began to wait for it: a later try of the task replaces it",
     "COLUMN operations.attempt.failure_code": "From a closed list, for grouping and retry rules",
     "COLUMN operations.attempt.failure_reason": "For a person; holds no line of the training's data",
 }
