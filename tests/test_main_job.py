@@ -272,6 +272,29 @@ def test_a_backfill_of_three_days_yields_three_versions_and_none_of_them_serves(
     assert min(row["data_date"] for row in live) == airflow.newest_data_date
 
 
+def test_a_run_marked_failed_while_it_waits_leaves_no_cluster(airflow: Airflow) -> None:
+    run_id = airflow.start_run(models=["hotels"])
+    wait_for(
+        lambda: airflow.tasks(run_id)["hotels.wait_for_training"] == "deferred" or None,
+        "hotels to be waited for",
+    )
+    airflow.stack.api.patch("dags", "demo", "dagRuns", run_id, body={"state": "failed"})
+
+    def abandoned() -> dict[str, Any] | None:
+        (attempt,) = airflow.rows(
+            "app",
+            "SELECT cluster_id, outcome, failure_code FROM operations.attempt WHERE run_id = %(run_id)s",
+            run_id=run_id,
+        )
+        return attempt if attempt["outcome"] else None
+
+    attempt = wait_for(abandoned, "the attempt to be abandoned", seconds=60)
+    assert (attempt["outcome"], attempt["failure_code"]) == ("abandoned", "task_ended")
+    emr = aws_client(airflow.stack.settings, "emr")
+    status = emr.describe_cluster(ClusterId=attempt["cluster_id"])["Cluster"]["Status"]
+    assert status["StateChangeReason"]["Code"] == "USER_REQUEST"
+
+
 NIGHTLY = """
 portfolio: nightly
 schedule: 0 2 * * *

@@ -130,15 +130,17 @@ class TrainingTrigger(BaseEventTrigger):
 
         A triggerer that stalled for a while is told the same of tasks that another triggerer has taken over.
         """
-        if await asyncio.to_thread(self._still_deferred):
+        # the triggerer cancels this again at its every round, within seconds: a thread runs to its end all the same
+        await asyncio.to_thread(self._abandon)
+
+    def _abandon(self) -> None:
+        if self._still_deferred():
             self.log.info("the task still waits elsewhere; cluster %s goes on", self.cluster_id)
             return
-        # a run that is failed while hundreds wait has half a minute for all of them: no time for a client each
-        emr = _clients.get(self.aws_conn_id)
-        emr = emr or await asyncio.to_thread(connections.watching_emr_client, self.aws_conn_id)
-        await asyncio.to_thread(clusters.terminate, emr, self.cluster_id)
-        reason = "the task was ended while it waited for its cluster"
-        await asyncio.to_thread(self._end, "abandoned", "task_ended", reason)
+        # a run may be failed while hundreds wait: no time for a client each
+        emr = _clients.get(self.aws_conn_id) or connections.watching_emr_client(self.aws_conn_id)
+        clusters.terminate(emr, self.cluster_id)
+        self._end("abandoned", "task_ended", "the task was ended while it waited for its cluster")
 
     async def _record_success(self) -> None:
         try:

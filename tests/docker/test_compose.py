@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from trainyard.laptop.settings import Ports
+from trainyard.laptop.settings import Ports, read_settings
+from trainyard.laptop.train import read_running_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 Services = dict[str, dict[str, Any]]
@@ -75,6 +76,12 @@ def test_images_of_ours_have_the_version_of_the_package(services: Services) -> N
 
 def test_every_part_that_stays_has_a_health_check(services: Services) -> None:
     assert {name for name, service in services.items() if "healthcheck" not in service} == one_shots(services)
+
+
+def test_the_demo_is_told_where_everything_is(services: Services) -> None:
+    told = read_running_settings(services["demo"]["environment"], read_settings({}))
+    assert told.airflow_url.removeprefix("http://") == "api-server:8080"
+    assert told.aws_url == services["api-server"]["environment"]["AWS_ENDPOINT_URL"]
 
 
 def test_every_part_waits_for_what_it_needs_to_be_ready(services: Services) -> None:

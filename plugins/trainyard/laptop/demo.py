@@ -51,16 +51,22 @@ def demo(settings: Settings, timeline: Timeline) -> int:
     """Run the demo; the exit code is 0 only where every model of its run was published."""
     timeline.say("starting PostgreSQL, local AWS and Airflow")
     with running_stack(settings, command="make demo", timeline=timeline) as stack:
-        started = datetime.now(tz=timezone.utc)
-        outcome = _train(stack)
-        timeline.show(result_table(outcome.summaries))
-        _tell_failures(timeline, outcome)
-        for run in runs_since(stack.api, started):
-            timeline.say(f"run of this demo: {run}")
-    if outcome.good:
+        good = train_and_tell(stack)
+    if good:
         timeline.say(_where_next(settings))
     timeline.say(f"everything is stopped; {timeline.seconds:.0f} s in all")
-    return 0 if outcome.good else 1
+    return 0 if good else 1
+
+
+def train_and_tell(stack: Stack) -> bool:
+    """Train the demo's models in a running stack, show what came of it; whether every one was published."""
+    started = datetime.now(tz=timezone.utc)
+    outcome = _train(stack)
+    stack.timeline.show(result_table(outcome.summaries))
+    _tell_failures(stack.timeline, outcome)
+    for run in runs_since(stack.api, started):
+        stack.timeline.say(f"run of this demo: {run}")
+    return outcome.good
 
 
 def _train(stack: Stack) -> _Outcome:

@@ -81,7 +81,7 @@ def airflow_environment(settings: Settings) -> dict[str, str]:
 
 def database_url(settings: Settings, database: str) -> str:
     """The libpq URL of one of the stack's databases: airflow, app or analytics."""
-    return f"postgresql://{SUPERUSER}@{HOST}:{settings.ports.postgres}/{database}"
+    return f"{settings.postgres_url}/{database}"
 
 
 def cli_environment(settings: Settings) -> dict[str, str]:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from trainyard.laptop.postgres import SUPERUSER
+
 HOST = "127.0.0.1"
 ROOT = Path(__file__).resolve().parents[3]
 """The checkout: the folder that holds dags/, plugins/, spark_jobs/ and local_aws/."""
@@ -79,6 +81,11 @@ class Settings:
     @property
     def aws_url(self) -> str:
         return f"http://{HOST}:{self.ports.local_aws}"
+
+    @property
+    def postgres_url(self) -> str:
+        """The server's libpq URL, without a database."""
+        return f"postgresql://{SUPERUSER}@{HOST}:{self.ports.postgres}"
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
