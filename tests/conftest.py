@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -15,6 +16,11 @@ import psycopg
 import pytest
 
 from trainyard.laptop.postgres import PostgresServer
+
+# the processes that tests start find trainyard also where only what it needs is installed
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [str(Path(__file__).parents[1] / "plugins"), *filter(None, [os.environ.get("PYTHONPATH")])]
+)
 
 
 def free_port() -> int:

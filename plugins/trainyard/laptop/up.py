@@ -53,10 +53,11 @@ ready after {stack.timeline.seconds:.0f} s
   local AWS   {settings.aws_url}    any keys: EMR and S3, buckets trainyard-features and trainyard-output
   logs        {settings.logs}
 
-The command line tool, in another terminal:
+The command line tools, in another terminal:
 
   export {exports}
   .venv/bin/trainyard models
+  .venv/bin/airflow backfill create --dag-id demo --from-date … --to-date …
 
 Ctrl-C, or `make down` in another terminal, stops everything.
 """
