@@ -5,6 +5,7 @@ One stack for all; each test asks for runs of its own and looks at what they lef
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -137,7 +138,7 @@ def runs(airflow: Airflow) -> Runs:
     )
     # the run of a day trains on the day before, and a date alone would be its midnight
     span = ["--from-date", str(first + timedelta(days=1)), "--to-date", f"{last + timedelta(days=1)}T23:59"]
-    conf = ["--dag-run-conf", '{"models": ["original_sample"]}']
+    conf = ["--dag-run-conf", json.dumps({"models": SMALL})]
     subprocess.run(
         [sys.executable, "-m", "airflow", "backfill", "create", "--dag-id", "demo", *span, *conf],
         env={**airflow.stack.supervisor.environment, **airflow_environment(airflow.stack.settings)},
@@ -249,7 +250,7 @@ def test_a_run_that_publishes_nothing_still_tells_its_metrics(airflow: Airflow, 
     )
 
 
-def test_a_backfill_of_three_days_yields_three_versions_and_none_of_them_serves(
+def test_a_backfill_of_three_days_yields_three_versions_a_model_and_none_serves(
     airflow: Airflow, runs: Runs
 ) -> None:
     def backfilled() -> list[Any] | None:
@@ -261,13 +262,13 @@ def test_a_backfill_of_three_days_yields_three_versions_and_none_of_them_serves(
     first, last = runs.backfilled
     versions = airflow.rows(
         "app",
-        "SELECT data_date FROM serving.model_version WHERE data_date BETWEEN %(first)s AND %(last)s "
-        "ORDER BY data_date",
+        "SELECT model, data_date FROM serving.model_version WHERE data_date BETWEEN %(first)s AND %(last)s "
+        "ORDER BY model, data_date",
         first=first,
         last=last,
     )
     dates = [first + timedelta(days=number) for number in range(3)]
-    assert [row["data_date"] for row in versions] == dates
+    assert [tuple(row.values()) for row in versions] == [(model, day) for model in SMALL for day in dates]
     live = airflow.rows("app", "SELECT data_date FROM serving.live_model WHERE portfolio = 'demo'")
     assert min(row["data_date"] for row in live) == airflow.newest_data_date
 

@@ -19,6 +19,7 @@ from training_job import learners
 from trainyard.laptop.demo_data import feature_files
 from trainyard.laptop.travel_shop import sessions, true_scores
 from trainyard.laptop.travel_shops import FLIGHTS, HOTELS
+from trainyard.portfolio import load_portfolio
 
 Run = Callable[[dict[str, Any]], Finished]
 
@@ -47,25 +48,38 @@ def dense_coefficients(finished: Finished) -> np.ndarray:
     return coefficients
 
 
-@pytest.mark.parametrize(("model", "shop"), [("hotels", HOTELS), ("flights", FLIGHTS)])
+SHOPS = pytest.mark.parametrize(("model", "shop"), [("hotels", HOTELS), ("flights", FLIGHTS)])
+
+
+def demo_params(model: str) -> dict[str, Any]:
+    """The learner's parameters as the demo's portfolio has them."""
+    portfolio = load_portfolio(Path(__file__).parents[2] / "dags" / "portfolios" / "demo.yaml")
+    return dict(portfolio.models[model].learner.params)
+
+
+@SHOPS
 def test_learned_model_ranks_as_the_truth_does(
     run: Run, requests: RequestMaker, tmp_path: Path, model: str, shop: Any
 ) -> None:
     train, test = write_features(model, tmp_path)
-    params = {"regParam": 1e-4, "standardization": False}
-    finished = run(requests.document(train, test, num_features=len(shop.feature_names), params=params))
+    num_features = len(shop.feature_names)
+    finished = run(requests.document(train, test, num_features=num_features, params=demo_params(model)))
     drawn = sessions(shop, "test")
     attainable = roc_auc_score(drawn.booked, true_scores(shop, drawn.categories))
     assert finished.test_metrics["auc"] == pytest.approx(attainable, abs=0.002)
     assert finished.json("metrics.json")["warnings"] == []
 
 
-def test_coefficients_are_scikit_learns(run: Run, requests: RequestMaker, tmp_path: Path) -> None:
-    train, test = write_features("hotels", tmp_path)
-    num_features, penalty = len(HOTELS.feature_names), 1e-3
-    params = {"regParam": penalty, "standardization": False, "tol": 1e-12, "maxIter": 1000}
-    finished = run(requests.document(train[:1], test[:1], num_features=num_features, params=params))
-    features, labels = load(train[:1], num_features)
+@SHOPS
+def test_coefficients_are_scikit_learns(
+    run: Run, requests: RequestMaker, tmp_path: Path, model: str, shop: Any
+) -> None:
+    train, test = write_features(model, tmp_path)
+    num_features, penalty = len(shop.feature_names), demo_params(model)["regParam"]
+    # both solvers run to tolerance
+    params = {**demo_params(model), "tol": 1e-12, "maxIter": 1000}
+    finished = run(requests.document(train, test[:1], num_features=num_features, params=params))
+    features, labels = load(train, num_features)
     # Spark weighs the penalty against the mean loss, scikit-learn against the sum
     reference = LogisticRegression(C=1 / (len(labels) * penalty), tol=1e-10, max_iter=5000).fit(
         features, labels
