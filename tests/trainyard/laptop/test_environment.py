@@ -10,7 +10,7 @@ import pytest
 from trainyard.laptop.airflow_config import write_airflow_config
 from trainyard.laptop.credentials import load_credentials
 from trainyard.laptop.environment import airflow_environment, base_environment
-from trainyard.laptop.settings import Settings, read_settings
+from trainyard.laptop.settings import ROOT, Settings, read_settings
 
 
 @pytest.fixture
@@ -31,7 +31,9 @@ def test_nothing_of_a_persons_own_aws_airflow_spark_or_python_gets_through(setti
         "TRAINYARD_STACK": "another",
     }
     environment = base_environment({**own, "HOME": "/home/me", "JAVA_HOME": "/java"}, settings)
-    assert own.keys().isdisjoint(environment)
+    assert [name for name, value in own.items() if environment.get(name) == value] == []
+    assert (own.keys() & environment.keys()) == {"PYTHONPATH"}
+    assert environment["PYTHONPATH"] == str(ROOT / "plugins")
     assert environment["HOME"] == "/home/me"
     assert environment["JAVA_HOME"] == "/java"
 
