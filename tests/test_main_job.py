@@ -22,7 +22,7 @@ import pytest
 from psycopg.rows import dict_row
 from rich.console import Console
 
-from trainyard.laptop.airflow_api import AirflowApiError
+from trainyard.laptop.airflow_api import AirflowApiError, parse_time
 from trainyard.laptop.demo_inputs import (
     FEATURES_BUCKET,
     aws_client,
@@ -337,7 +337,7 @@ def test_a_new_portfolio_is_picked_up_and_runs_on_its_schedule(airflow: Airflow)
     run = wait_for(ended, "the scheduled run to end")
     assert (run["run_type"], run["state"]) == ("scheduled", "success")
     (live,) = airflow.rows("app", "SELECT data_date FROM serving.live_model WHERE portfolio = 'nightly'")
-    day_of_run = datetime.fromisoformat(run["logical_date"]).date()
+    day_of_run = parse_time(run["logical_date"]).date()
     assert live["data_date"] == day_of_run - timedelta(days=1)
 
 

@@ -7,6 +7,7 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -78,6 +79,11 @@ class AirflowApi:
             raise AirflowApiError(f"{method} {place}: {error.code} {said}", status=error.code) from None
         except (OSError, ValueError) as error:
             raise AirflowApiError(f"{method} {place}: {error}", status=0) from error
+
+
+def parse_time(text: str) -> datetime:
+    """A time as the API writes it, with a Z, which Python reads by itself from 3.11 on."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
 def wait_for_answer(api: AirflowApi, *, seconds: float) -> None:

@@ -11,7 +11,7 @@ import uuid
 from datetime import datetime, timezone
 from pathlib import Path
 
-from trainyard.laptop.airflow_api import AirflowApi, AirflowApiError, Json
+from trainyard.laptop.airflow_api import AirflowApi, AirflowApiError, Json, parse_time
 from trainyard.laptop.demo_inputs import DEMO
 from trainyard.laptop.settings import Settings
 
@@ -33,7 +33,7 @@ def parsed_dag(api: AirflowApi, *, since: datetime) -> Json | None:
             return None
         raise
     parsed = dag["last_parsed_time"]
-    return dag if parsed is not None and datetime.fromisoformat(parsed) >= since else None
+    return dag if parsed is not None and parse_time(parsed) >= since else None
 
 
 def import_errors(api: AirflowApi, *, since: datetime) -> list[str]:
@@ -41,7 +41,7 @@ def import_errors(api: AirflowApi, *, since: datetime) -> list[str]:
     return [
         f"{error['filename']}: {error['stack_trace'].strip()}"
         for error in api.get("importErrors")["import_errors"]
-        if datetime.fromisoformat(error["timestamp"]) >= since
+        if parse_time(error["timestamp"]) >= since
     ]
 
 
@@ -61,7 +61,7 @@ def trigger(api: AirflowApi, settings: Settings, dag: Json) -> str:
 def _free_slot(api: AirflowApi, dag: Json) -> str | None:
     """The logical date of the run that the scheduler would create now."""
     slot, due = dag["next_dagrun_logical_date"], dag["next_dagrun_run_after"]
-    if slot is None or due is None or datetime.fromisoformat(due) > datetime.now(tz=timezone.utc):
+    if slot is None or due is None or parse_time(due) > datetime.now(tz=timezone.utc):
         return None
     taken = api.get("dags", DEMO, "dagRuns", logical_date_gte=slot, logical_date_lte=slot)
     return None if taken["dag_runs"] else str(slot)
@@ -96,5 +96,5 @@ def runs_since(api: AirflowApi, moment: datetime) -> list[str]:
     return [
         f"{run['dag_run_id']} ({run['state']}, {run['run_type']}, logical date {run['logical_date'] or 'none'})"
         for run in runs
-        if run["queued_at"] and datetime.fromisoformat(run["queued_at"]) >= moment
+        if run["queued_at"] and parse_time(run["queued_at"]) >= moment
     ]

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from trainyard.databases import engine, upgrade_analytics_db, upgrade_app_db
-from trainyard.laptop.airflow_api import AirflowApi, AirflowApiError, Json
+from trainyard.laptop.airflow_api import AirflowApi, AirflowApiError, Json, parse_time
 from trainyard.laptop.airflow_config import write_airflow_config
 from trainyard.laptop.airflow_schema import is_at_head, remember_head
 from trainyard.laptop.credentials import load_credentials
@@ -179,7 +179,7 @@ def _unhealthy(api: AirflowApi, *, since: datetime) -> str | None:
     for name in _HEALTH:
         part = health.get(name) or {}
         beat = part.get(f"latest_{name}_heartbeat")
-        late = name != "metadatabase" and (beat is None or datetime.fromisoformat(beat) < since)
+        late = name != "metadatabase" and (beat is None or parse_time(beat) < since)
         if part.get("status") != "healthy" or late:
             return name.replace("_", "-")
     return None
