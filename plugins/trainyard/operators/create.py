@@ -1,0 +1,37 @@
+"""``create_cluster``: a model's training gets its cluster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.providers.amazon.aws.operators.emr import EmrCreateJobFlowOperator
+
+from trainyard.connections import AirflowClients
+from trainyard.operators.launch import launch, order_of
+from trainyard.operators.links import link_cluster
+from trainyard.portfolio import Portfolio
+
+
+class CreateTrainingCluster(EmrCreateJobFlowOperator):
+    """Launches the cluster of a model's training, or adopts the one that an earlier try launched.
+
+    Returns the cluster's id. The stock operator's ``execute`` is not called: it describes the cluster right after
+    launching it and fails, cluster running, where that call is throttled.
+
+    :param model_name: the portfolio's model to train
+    """
+
+    def __init__(self, *, portfolio: Portfolio, model_name: str, **kwargs: Any) -> None:
+        super().__init__(emr_conn_id=None, aws_conn_id=portfolio.connections.aws, **kwargs)
+        self.portfolio = portfolio
+        self.model_name = model_name
+
+    def execute(self, context: Any) -> str:
+        clients = AirflowClients(self.portfolio.connections)
+        order = order_of(self.portfolio, self.model_name, context)
+        attempt = launch(clients, order, context)
+        link_cluster(self, context, attempt, portfolio=self.portfolio, model_name=self.model_name)
+        return str(attempt.cluster_id)
+
+    def on_kill(self) -> None:
+        """Leave the cluster: the next try of this task, or of the wait, finds it in the ledger."""

@@ -1,0 +1,74 @@
+"""``publish``: what the run's trainings left is published in one switch."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from airflow.sdk import BaseOperator
+
+from trainyard.connections import AirflowClients
+from trainyard.operators.launch import NOT_LAUNCHED
+from trainyard.operators.run_plan import CREATE_TASK, RunPlan, read_plan, training_of
+from trainyard.portfolio import Portfolio
+from trainyard.publishing import NotLaunched, RunReport, publish_run
+
+log = logging.getLogger(__name__)
+
+
+class Publish(BaseOperator):
+    """Publishes what the run's trainings left, all in one switch; succeeds once what is good is published.
+
+    :param portfolio: the portfolio whose DAG this is
+    """
+
+    def __init__(self, *, portfolio: Portfolio, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.portfolio = portfolio
+
+    def execute(self, context: Any) -> dict[str, Any]:
+        plan = read_plan(context)
+        clients = AirflowClients(self.portfolio.connections)
+        dag_run = context["dag_run"]
+        report = publish_run(
+            app=clients.app,
+            analytics=clients.analytics,
+            s3=clients.s3,
+            trainings=[training_of(self.portfolio, name, plan, dag_run) for name in plan.models],
+            dag_id=dag_run.dag_id,
+            run_id=dag_run.run_id,
+            data_date=plan.data_date,
+            portfolio=self.portfolio.name,
+            activate=plan.publish,
+            not_launched=_not_launched(context, plan.models),
+        )
+        return _told(report, plan)
+
+
+def _not_launched(context: Any, models: Sequence[str]) -> dict[str, NotLaunched]:
+    """Why models have no attempt, as their ``create_cluster`` said."""
+    said = {
+        name: context["ti"].xcom_pull(task_ids=f"{name}.{CREATE_TASK}", key=NOT_LAUNCHED) for name in models
+    }
+    return {name: NotLaunched(**value) for name, value in said.items() if value}
+
+
+def _told(report: RunReport, plan: RunPlan) -> dict[str, Any]:
+    for outcome in report.outcomes:
+        log.info("%s: %s, %s", outcome.model, outcome.status, outcome.sentence)
+    return {
+        "data_date": plan.data_date.isoformat(),
+        "published_at": datetime.now(timezone.utc).isoformat(),
+        "outcomes": [
+            {
+                "model": outcome.model,
+                "status": outcome.status,
+                "version_id": outcome.version_id,
+                "failure_code": outcome.failure_code,
+                "sentence": outcome.sentence,
+            }
+            for outcome in report.outcomes
+        ],
+    }

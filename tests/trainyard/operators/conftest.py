@@ -1,0 +1,167 @@
+"""A portfolio of one model against local_aws and a real ledger; Airflow's context is played.
+
+The clusters never leave STARTING by themselves; that whole runs work is tests/test_main_job.py's to show.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from uuid import uuid4
+
+import boto3
+import pytest
+from airflow.sdk.exceptions import TaskDeferred
+from sqlalchemy import Engine
+
+from trainyard import databases, ledger
+from trainyard.ledger import Attempt
+from trainyard.operators import CreateTrainingCluster, RunPlan, WaitForTraining
+from trainyard.portfolio import Portfolio, load_portfolio
+from trainyard.training import Training, split_uri
+from trainyard.watcher import TrainingTrigger
+
+PORTFOLIO = """
+portfolio: shop
+schedule: null
+start_date: 2026-11-01
+owner: data-science
+inputs:
+  train: s3://{bucket}/{{model}}/{{data_date}}/train/
+  test: s3://{bucket}/{{model}}/{{data_date}}/test/
+output_root: s3://{bucket}/models/
+defaults:
+  num_features: 10
+  learner: {{params: {{regParam: 0.1}}}}
+  cluster:
+    log_uri: s3://{bucket}/logs/
+    primary: {{instance_type: m7g.large}}
+    core: {{instance_type: m7g.xlarge, count: 1}}
+models:
+  hotels:
+"""
+
+
+@dataclass
+class TaskInstance:
+    """What the operators use of Airflow's; XComs by task and key."""
+
+    xcoms: dict[tuple[str, str], Any]
+    task_id: str = "hotels.wait_for_training"
+    dag_id: str = "shop"
+    run_id: str = "manual__1"
+    pushed: dict[str, Any] = field(default_factory=dict)
+
+    def xcom_pull(self, task_ids: str, key: str = "return_value") -> Any:
+        return self.xcoms.get((task_ids, key))
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.pushed[key] = value
+
+
+@dataclass
+class Shop:
+    """One portfolio of one model, its databases and its AWS."""
+
+    portfolio: Portfolio
+    app: Engine
+    emr: Any
+    s3: Any
+    bucket: str
+    run_id: str = field(default_factory=lambda: f"manual__{uuid4().hex[:8]}")
+
+    @property
+    def plan(self) -> RunPlan:
+        return RunPlan(
+            deployment="laptop",
+            data_date="2026-11-22",
+            models=("hotels",),
+            publish=True,
+            code_sha256="a" * 64,
+            script="s3://code/train_evaluate.py",
+            py_files="s3://code/training_job.zip",
+        )
+
+    @property
+    def training(self) -> Training:
+        return Training(
+            deployment="laptop",
+            portfolio="shop",
+            model="hotels",
+            data_date=self.plan.data_date,
+            dag_id="shop",
+            run_id=self.run_id,
+            output_root=self.portfolio.output_root,
+        )
+
+    def context(self) -> dict[str, Any]:
+        task_instance = TaskInstance(
+            {("plan", "plan"): self.plan.model_dump(mode="json")}, run_id=self.run_id
+        )
+        return {
+            "ti": task_instance,
+            "dag_run": SimpleNamespace(dag_id="shop", run_id=self.run_id, conf={}, logical_date=None),
+        }
+
+    def create(self) -> str:
+        task = CreateTrainingCluster(task_id="create_cluster", portfolio=self.portfolio, model_name="hotels")
+        return task.execute(self.context())
+
+    def wait(self) -> TrainingTrigger:
+        """One try of the wait up to its deferral."""
+        with pytest.raises(TaskDeferred) as deferred:
+            self.waiting_task().execute(self.context())
+        trigger = deferred.value.trigger
+        assert isinstance(trigger, TrainingTrigger)
+        return trigger
+
+    def waiting_task(self) -> WaitForTraining:
+        return WaitForTraining(task_id="wait_for_training", portfolio=self.portfolio, model_name="hotels")
+
+    def attempts(self) -> list[Attempt]:
+        return ledger.attempts(self.app, self.training.training_id)
+
+    def state_of(self, cluster_id: str | None) -> str:
+        return str(self.emr.describe_cluster(ClusterId=cluster_id)["Cluster"]["Status"]["State"])
+
+    def is_live(self, cluster_id: str | None) -> bool:
+        return not self.state_of(cluster_id).startswith("TERMINAT")
+
+    def tell_failure(self, attempt: Attempt, code: str) -> None:
+        bucket, key = split_uri(attempt.output_uri)
+        failure = {"format_version": 1, "training": None, "code": code, "sentence": "so it is", "lines": []}
+        body = json.dumps({**failure, "place": None}).encode()
+        self.s3.put_object(Bucket=bucket, Key=f"{key}failure.json", Body=body)
+
+
+@pytest.fixture
+def shop(idle_aws_url: str, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    aws = {
+        "conn_type": "aws",
+        "login": "testing",
+        "password": "testing",
+        "extra": {"region_name": "us-east-1", "endpoint_url": idle_aws_url},
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(aws))
+    for name in ("APP_DB", "ANALYTICS_DB"):
+        monkeypatch.setenv(f"AIRFLOW_CONN_{name}", database_url)
+    monkeypatch.setenv("AIRFLOW_VAR_TRAINYARD_ACCOUNT", '{"deployment": "laptop"}')
+    bucket = f"shop-{uuid4().hex[:8]}"
+    (tmp_path / "shop.yaml").write_text(PORTFOLIO.format(bucket=bucket))
+    keys: dict[str, Any] = {
+        "endpoint_url": idle_aws_url,
+        "region_name": "us-east-1",
+        "aws_access_key_id": "testing",
+        "aws_secret_access_key": "testing",
+    }
+    s3 = boto3.client("s3", **keys)
+    s3.create_bucket(Bucket=bucket)
+    for split in ("train", "test"):
+        for name, body in (("part-0", b"1 1:1\n"), ("_SUCCESS", b"")):
+            s3.put_object(Bucket=bucket, Key=f"hotels/2026-11-22/{split}/{name}", Body=body)
+    app = databases.engine(database_url)
+    databases.upgrade_app_db(app)
+    return Shop(load_portfolio(tmp_path / "shop.yaml"), app, boto3.client("emr", **keys), s3, bucket)

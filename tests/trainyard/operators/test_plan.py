@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+
+from trainyard import connections
+from trainyard.operators import Plan
+
+if TYPE_CHECKING:
+    from conftest import Shop
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        (None, "is not set"),
+        ("{}", "deployment"),
+        ('{"deployment": "Über"}', "Über"),
+        ('{"deployment": "laptop", "cap": 5}', "cap"),
+        ("laptop", "Invalid JSON"),
+    ],
+)
+def test_a_mistaken_account_fails_the_run_before_anything_is_made(
+    shop: Shop, value: str | None, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AIRFLOW_VAR_TRAINYARD_ACCOUNT")
+    monkeypatch.setattr(connections.Variable, "get", lambda _name, default: value or default)
+    with pytest.raises(AirflowFailException, match="trainyard_account") as error:
+        Plan(task_id="plan", portfolio=shop.portfolio).choose_branch(
+            {**shop.context(), "params": {"models": [], "data_date": None, "publish": True}}
+        )
+    assert sentence in str(error.value)
+    assert 'expected a JSON object such as {"deployment": "production"}' in str(error.value)
