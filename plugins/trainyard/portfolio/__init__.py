@@ -5,14 +5,18 @@ In: the path of ``<name>.yaml``. Out: a :class:`Portfolio`, or a :class:`Portfol
 """
 
 from trainyard.portfolio.cluster import Cluster, InstanceGroup
+from trainyard.portfolio.gate import Approval, Bound, Gate
 from trainyard.portfolio.load import load_portfolio
 from trainyard.portfolio.mistakes import Mistake, PortfolioError
 from trainyard.portfolio.schema import json_schema
 from trainyard.portfolio.values import Connections, Inputs, Learner, Model, Portfolio, Threshold
 
 __all__ = [
+    "Approval",
+    "Bound",
     "Cluster",
     "Connections",
+    "Gate",
     "Inputs",
     "InstanceGroup",
     "Learner",

@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from trainyard.portfolio.cluster import Cluster
+from trainyard.portfolio.gate import Age, Approval, Gate
 from trainyard.portfolio.learners import LearnerParams
 from trainyard.portfolio.rules import (
     Cron,
@@ -129,6 +130,12 @@ class Model(Value):
     threshold: Threshold = Field(
         default=Threshold(), description="From which probability on the answer is yes."
     )
+    gate: Gate = Field(default=Gate(), description="What a trained model must show before it serves.")
+    fresh_within: Age | None = Field(
+        default=None,
+        description="How old the data of what serves may be when the run ends, counted from the end of its data"
+        " date; older turns the run red. null: as old as it likes.",
+    )
     cluster: Cluster = Field(description="The cluster that each training gets.")
     retries: int = Field(
         default=2,
@@ -154,6 +161,10 @@ class Portfolio(Value):
     )
     output_root: S3Folder = Field(description="S3 folder below which trainings and staged code lie.")
     connections: Connections = Field(default=Connections(), description="Airflow connections to use.")
+    approval: Approval | None = Field(
+        default=None,
+        description="Asks a person before a run's models go live; null: nobody is asked. {} takes each default.",
+    )
     models: Mapping[ModelName, Model] = Field(min_length=1, description="The models, by name.")
     # after the models: its upper limit is their number
     min_fresh: int | None = Field(

@@ -61,7 +61,8 @@ PORTFOLIO_RULES = [
     (
         "defaults",
         5,
-        "a mapping of inputs, num_features, feature_space, label_mapping, learner, threshold, cluster, retries",
+        "a mapping of inputs, num_features, feature_space, label_mapping, learner, threshold, gate, fresh_within, "
+        "cluster, retries",
     ),
     ("inputs", "s3://x/y/", "a mapping of train, validation, test, marker"),
     ("connections", "x", "a mapping of aws, app_db, analytics_db"),
