@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
+from tests.training_job.places import Place, ThisDisk
 from train_evaluate import train_and_evaluate
 from training_job.session import run_request
 
@@ -79,7 +80,7 @@ def spark(
 
 @dataclass(frozen=True)
 class Finished:
-    """A job that has ended, and what it left behind."""
+    """A job that has ended, and what it left behind (made by ``RequestMaker.finished``)."""
 
     exit_code: int
     output: Path
@@ -103,11 +104,22 @@ class Finished:
         return metrics
 
 
-@dataclass
 class RequestMaker:
-    """Writes ``request.json`` for files of this machine."""
+    """Writes ``request.json`` for a test's own files, and sees what the job made of it."""
 
-    output: Path
+    def __init__(self, output: Path, place: Place) -> None:
+        self.output = output
+        self._place = place
+        self._inputs: list[Path] = []
+
+    def uri(self, path: Path) -> str:
+        """How the job knows a file or folder of the test."""
+        return self._place.uri(path)
+
+    def listed(self, paths: Sequence[Path]) -> list[dict[str, Any]]:
+        """The entries of ``inputs`` for these files."""
+        self._inputs += paths
+        return [{"uri": self.uri(path), "size": path.stat().st_size, "etag": "e"} for path in paths]
 
     def document(
         self,
@@ -129,9 +141,9 @@ class RequestMaker:
                 "attempt": 1,
             },
             "inputs": {
-                "train": listed(train),
-                "validation": None if validation is None else listed(validation),
-                "test": listed(test),
+                "train": self.listed(train),
+                "validation": None if validation is None else self.listed(validation),
+                "test": self.listed(test),
             },
             "num_features": num_features,
             "feature_space": "hotels-v1",
@@ -142,27 +154,33 @@ class RequestMaker:
             "evaluation": {},
             "champion": None,
             "best_recent": None,
-            "output": self.output.as_uri() + "/",
+            "output": self.uri(self.output) + "/",
             "deadline": "2100-01-01T00:00:00+00:00",
             "lineage": {"code_sha256": "c0de", "dag_id": "demo", "run_id": "manual__1"},
         }
 
     def write(self, document: Mapping[str, Any]) -> str:
-        """Write the request; returns its URI."""
+        """Write the request, and let the job see it and its inputs; returns its URI."""
         self.output.mkdir(parents=True, exist_ok=True)
         path = self.output / "request.json"
         path.write_text(json.dumps(document))
-        return path.as_uri()
+        self._place.publish([path, *self._inputs])
+        return self.uri(path)
+
+    def finished(self, exit_code: int) -> Finished:
+        """What the job left, once it has ended."""
+        self._place.fetch(self.output)
+        return Finished(exit_code, self.output)
 
 
-def listed(paths: Sequence[Path]) -> list[dict[str, Any]]:
-    """As in S3, where a URI is the bucket and the key as they are, with nothing escaped."""
-    return [{"uri": f"file://{path}", "size": path.stat().st_size, "etag": "e"} for path in paths]
+@pytest.fixture(scope="session")
+def place() -> Place:
+    return ThisDisk()
 
 
 @pytest.fixture
-def requests(tmp_path: Path) -> RequestMaker:
-    return RequestMaker(tmp_path / "attempt-1")
+def requests(tmp_path: Path, place: Place) -> RequestMaker:
+    return RequestMaker(tmp_path / "attempt-1", place)
 
 
 @pytest.fixture
@@ -170,7 +188,7 @@ def run(spark: SparkSession, requests: RequestMaker) -> Callable[[Mapping[str, A
     """Runs the job in this process for a request."""
 
     def run_document(document: Mapping[str, Any]) -> Finished:
-        return Finished(run_request(spark, requests.write(document), train_and_evaluate), requests.output)
+        return requests.finished(run_request(spark, requests.write(document), train_and_evaluate))
 
     return run_document
 

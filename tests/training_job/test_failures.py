@@ -33,7 +33,7 @@ def test_failure_names_the_training_and_fits_the_contract(
     assert set(failure) == {"format_version", "training", "code", "sentence", "place", "lines"}
     assert failure["training"] == document["training"]
     assert failure["code"] == "input_changed"
-    assert failure["place"] == {"file": rows.as_uri(), "line": None}
+    assert failure["place"] == {"file": requests.uri(rows), "line": None}
     assert f"now has {rows.stat().st_size} bytes" in failure["sentence"]
 
 
@@ -99,7 +99,7 @@ def test_malformed_line_is_told_with_file_and_line(
     failure = run(requests.document([rows, bad], [rows], num_features=3)).failure
     assert failure["code"] == "malformed_input"
     assert reason in failure["sentence"]
-    assert failure["place"] == {"file": f"file://{bad}", "line": 10}
+    assert failure["place"] == {"file": requests.uri(bad), "line": 10}
     assert failure["lines"] == [line]
     assert "secret" not in failure["sentence"]
 
@@ -122,7 +122,7 @@ def test_line_number_counts_through_the_parts_that_spark_reads(
         failure = run(requests.document([big], [rows], num_features=3)).failure
     finally:
         spark.conf.unset("spark.sql.files.maxPartitionBytes")
-    assert failure["place"] == {"file": big.as_uri(), "line": 1501}
+    assert failure["place"] == {"file": requests.uri(big), "line": 1501}
 
 
 @pytest.mark.parametrize(
@@ -157,11 +157,11 @@ def test_bad_request_is_reported_beside_the_request(run: Run, requests: RequestM
 
 
 def test_request_that_is_not_there_is_reported_where_it_should_be(
-    spark: SparkSession, tmp_path: Path
+    spark: SparkSession, requests: RequestMaker
 ) -> None:
-    uri = (tmp_path / "attempt-1" / "request.json").as_uri()
-    assert run_request(spark, uri, lambda job: None) == 1
-    assert b"cannot be read" in (tmp_path / "attempt-1" / "failure.json").read_bytes()
+    uri = requests.uri(requests.output / "request.json")
+    failure = requests.finished(run_request(spark, uri, lambda job: None)).json("failure.json")
+    assert "cannot be read" in failure["sentence"]
 
 
 def test_missing_numpy_is_said_before_the_steps(
@@ -169,7 +169,7 @@ def test_missing_numpy_is_said_before_the_steps(
 ) -> None:
     monkeypatch.setattr(session.importlib.util, "find_spec", lambda name: None)
     uri = requests.write(requests.document([rows], [rows], num_features=3))
-    finished = Finished(run_request(spark, uri, lambda job: pytest.fail("the steps ran")), requests.output)
+    finished = requests.finished(run_request(spark, uri, lambda job: pytest.fail("the steps ran")))
     assert finished.failure["code"] == "numpy_missing"
 
 
@@ -194,7 +194,7 @@ def test_steps_that_run_out_of_memory_leave_a_failure(
         raise MemoryError
 
     uri = requests.write(requests.document([rows], [rows], num_features=3))
-    assert Finished(run_request(spark, uri, steps), requests.output).failure["code"] == "out_of_memory"
+    assert requests.finished(run_request(spark, uri, steps)).failure["code"] == "out_of_memory"
 
 
 def test_error_nobody_can_explain_comes_up_as_it_is(
@@ -206,7 +206,7 @@ def test_error_nobody_can_explain_comes_up_as_it_is(
     uri = requests.write(requests.document([rows], [rows], num_features=3))
     with pytest.raises(LookupError, match="something new"):
         run_request(spark, uri, steps)
-    assert not (requests.output / "failure.json").exists()
+    assert not (requests.finished(0).output / "failure.json").exists()
 
 
 def test_failure_while_saving_takes_back_what_was_written(
@@ -218,7 +218,7 @@ def test_failure_while_saving_takes_back_what_was_written(
         raise JobError("out_of_memory", "at the worst moment")
 
     uri = requests.write(requests.document([rows], [rows], num_features=3))
-    assert Finished(run_request(spark, uri, steps), requests.output).failure["code"] == "out_of_memory"
+    assert requests.finished(run_request(spark, uri, steps)).failure["code"] == "out_of_memory"
 
 
 def test_deadline_ends_the_process_with_a_failure(
@@ -229,11 +229,12 @@ def test_deadline_ends_the_process_with_a_failure(
     monkeypatch.setattr(ending.os, "_exit", lambda code: (exits.append(code), ended.set()))
     document = requests.document([rows], [rows], num_features=3)
     document["deadline"] = (datetime.now(timezone.utc) + timedelta(seconds=1)).isoformat()
-    request = parse_request(Path(requests.write(document).removeprefix("file://")).read_bytes())
+    requests.write(document)
+    request = parse_request((requests.output / "request.json").read_bytes())
     Ending(Storage(spark), "file:///nowhere/").begin(request)
     assert ended.wait(30)
     assert exits == [1]
-    failure = Finished(1, requests.output).failure
+    failure = requests.finished(1).failure
     assert failure["code"] == "deadline_exceeded"
     assert failure["training"] == document["training"]
 
@@ -244,14 +245,15 @@ def test_deadline_does_not_end_a_job_that_has_ended(
     monkeypatch.setattr(ending.os, "_exit", lambda code: pytest.fail("the process was ended"))
     document = requests.document([rows], [rows], num_features=3)
     document["deadline"] = (datetime.now(timezone.utc) + timedelta(seconds=1)).isoformat()
-    request = parse_request(Path(requests.write(document).removeprefix("file://")).read_bytes())
+    requests.write(document)
+    request = parse_request((requests.output / "request.json").read_bytes())
     end = Ending(Storage(spark), "file:///nowhere/")
     end.begin(request)
     end.succeed(lambda: None)
     (watch,) = [thread for thread in threading.enumerate() if thread.name == "deadline"][-1:] or [None]
     if watch:
         watch.join(10)
-    assert not (requests.output / "failure.json").exists()
+    assert not (requests.finished(0).output / "failure.json").exists()
 
 
 def test_every_code_is_tried() -> None:

@@ -27,10 +27,10 @@ def refusal(document: object) -> str:
     return caught.value.sentence
 
 
-def test_request_comes_in_whole(document: dict[str, Any], rows: Path) -> None:
+def test_request_comes_in_whole(document: dict[str, Any], rows: Path, requests: Any) -> None:
     request = parse_request(json.dumps(document).encode())
     assert request.training.training_id == "0123456789abcdef"
-    assert request.inputs.train[0].uri == rows.as_uri()
+    assert request.inputs.train[0].uri == requests.uri(rows)
     assert request.inputs.train[0].size == rows.stat().st_size
     assert request.inputs.validation is None
     assert request.threshold == 0.5

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.training_job.conftest import JOB_FOLDER, Finished, RequestMaker, write_rows
+from tests.training_job.conftest import JOB_FOLDER, RequestMaker, write_rows
 from trainyard.laptop.demo_data import feature_files
 
 
@@ -69,7 +69,7 @@ def test_executors_apart_from_the_driver_get_all_they_need(
     document = requests.document(train, test, num_features=30, params={"regParam": 0.01})
     ended = submit(requests.write(document), master="local-cluster[2,1,1024]")
     assert ended.returncode == 0, ended.stderr[-3000:]
-    assert Finished(ended.returncode, requests.output).test_metrics["auc"] > 0.98
+    assert requests.finished(ended.returncode).test_metrics["auc"] > 0.98
     assert (requests.output / "manifest.json").exists()
     assert "load took" in ended.stdout
 
@@ -81,7 +81,7 @@ def test_users_data_is_in_the_failure_and_in_no_log(
         rows.parent / "bad.libsvm", *rows.read_text().splitlines(), "1 1:confidential", "1 3:771 2:772"
     )
     ended = submit(requests.write(requests.document([bad], [bad], num_features=3)), master="local[1]")
-    failure = Finished(ended.returncode, requests.output).failure
+    failure = requests.finished(ended.returncode).failure
     assert failure["code"] == "malformed_input"
     assert failure["lines"] == ["1 1:confidential", "1 3:771 2:772"]
     for text in ("confidential", "3:771"):
@@ -96,4 +96,4 @@ def test_deadline_ends_a_submitted_job(
     document = requests.document([rows], [rows], num_features=3)
     document["deadline"] = datetime.now(timezone.utc).isoformat()
     ended = submit(requests.write(document), master="local[1]")
-    assert Finished(ended.returncode, requests.output).failure["code"] == "deadline_exceeded"
+    assert requests.finished(ended.returncode).failure["code"] == "deadline_exceeded"
