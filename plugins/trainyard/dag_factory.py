@@ -29,7 +29,8 @@ _DOCUMENTATION = """
 Each model is trained on an EMR cluster of its own; what is good is published in one switch, and `freshness` turns the
 run red where a chosen model failed.
 
-A run takes `models` (none chosen: all), `data_date` (empty: the run's day less the portfolio's lag) and `publish`.
+A run takes `models` (none chosen: all), `data_date` (empty: the run's day less the portfolio's lag), `overrides` of the
+models' settings, and `publish` (empty: yes, unless settings are overridden).
 """
 _AWS_RETRIES = {"retries": 3, "retry_delay": timedelta(seconds=30), "retry_exponential_backoff": True}
 
@@ -99,8 +100,16 @@ def _params(portfolio: Portfolio) -> dict[str, Param]:
             description="The day whose features are trained on; empty: the run's day less the portfolio's lag.",
         ),
         "publish": Param(
-            default=True,
-            type="boolean",
-            description="False: metrics are recorded and no version is.",
+            None,
+            type=["null", "boolean"],
+            enum=[None, True, False],
+            values_display={"None": "unless settings are overridden", "true": "yes", "false": "no"},
+            description="No: metrics are recorded and no version is. Empty: yes, unless settings are overridden.",
+        ),
+        "overrides": Param(
+            None,
+            type=["null", "object"],
+            description='Settings for this run only, merged over those of each chosen model: {"learner": {"params":'
+            ' {"regParam": 0.01}}}. Such a run publishes nothing unless publish says so.',
         ),
     }

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from trainyard.portfolio import Portfolio
+from trainyard.portfolio import Portfolio, PortfolioError, overridden
 
-RUN_PARAMETERS = ("models", "data_date", "publish")
+RUN_PARAMETERS = ("models", "data_date", "publish", "overrides")
 
 
 class RunRequestError(Exception):
@@ -24,11 +24,13 @@ class RunRequest:
 
     :param models: names, sorted
     :param publish: false: the metrics are recorded and no version is
+    :param overrides: what comes over the settings of each chosen model, checked
     """
 
     data_date: date
     models: tuple[str, ...]
     publish: bool
+    overrides: Mapping[str, Any] = field(default_factory=dict)
 
 
 def resolve_run(
@@ -41,7 +43,8 @@ def resolve_run(
 ) -> RunRequest:
     """Resolve the run's parameters.
 
-    :param parameters: Airflow's merged params: ``models``, ``data_date``, ``publish``
+    :param parameters: Airflow's merged params: ``models``, ``data_date``, ``publish`` (none: yes, unless settings
+        are overridden), ``overrides``
     :param conf: the run's own; Airflow lets unknown keys pass, and a mistyped ``modls`` would train everything
     :param logical_date: aware; none where the run was triggered without one
     :param run_after: aware; stands in for the logical date where there is none
@@ -55,13 +58,16 @@ def resolve_run(
                 f"{key}: the conf says {value!r} and the run's parameters {parameters.get(key)!r}; "
                 "Airflow's option [core] dag_run_conf_overrides_params must be on, as it is by default"
             )
-    publish = parameters.get("publish", True)
-    if not isinstance(publish, bool):
+    publish = parameters.get("publish")
+    if not isinstance(publish, bool | None):
         raise RunRequestError(f"publish: {publish!r} is not accepted; true or false is")
+    models = _models(portfolio, parameters.get("models") or ())
+    overrides = _overrides(portfolio, models, parameters.get("overrides"))
     return RunRequest(
         data_date=_data_date(portfolio, parameters.get("data_date"), logical_date or run_after),
-        models=_models(portfolio, parameters.get("models") or ()),
-        publish=publish,
+        models=models,
+        publish=not overrides if publish is None else publish,
+        overrides=overrides,
     )
 
 
@@ -84,6 +90,19 @@ def _models(portfolio: Portfolio, asked: Any) -> tuple[str, ...]:
             f"models: {name!r} is not a model of {portfolio.name}; {_accepted(str(name), portfolio.models)}"
         )
     return tuple(sorted(chosen or portfolio.models))
+
+
+def _overrides(portfolio: Portfolio, models: Sequence[str], asked: Any) -> Mapping[str, Any]:
+    if not isinstance(asked, Mapping | None):
+        raise RunRequestError(
+            f"overrides: {asked!r} is not accepted; a mapping of a model's fields is, as in the portfolio's file"
+        )
+    if asked:
+        try:
+            overridden(portfolio, models=models, overrides=asked)
+        except PortfolioError as error:
+            raise RunRequestError(str(error)) from error
+    return dict(asked or {})
 
 
 def _accepted(mistaken: str, known: Iterable[str]) -> str:

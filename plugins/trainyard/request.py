@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -26,10 +26,14 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Lineage:
-    """What a model came from, besides its inputs."""
+    """What a model came from, besides its inputs.
+
+    :param overrides: what the run put over the portfolio's settings
+    """
 
     code_sha256: Sha256
     portfolio_sha256: Sha256
+    overrides: Mapping[str, Any] = field(default_factory=dict)
 
 
 def training_request(
@@ -69,6 +73,7 @@ def training_request(
         "lineage": {
             "code_sha256": lineage.code_sha256,
             "portfolio_sha256": lineage.portfolio_sha256,
+            "overrides": dict(lineage.overrides),
             "input_fingerprint": fingerprint(everything),
             "dag_id": training.dag_id,
             "run_id": training.run_id,

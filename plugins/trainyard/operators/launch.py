@@ -13,7 +13,7 @@ from trainyard.inputs import InputMissingError
 from trainyard.job_flow import JobCode
 from trainyard.launching import AttemptFailedError, Clients, Order, launch_or_resume
 from trainyard.ledger import Attempt
-from trainyard.operators.run_plan import read_plan, training_of
+from trainyard.operators.run_plan import model_of, read_plan, training_of
 from trainyard.portfolio import Portfolio
 from trainyard.request import Lineage
 from trainyard.training import S3Uri, Sha256
@@ -26,9 +26,13 @@ def order_of(portfolio: Portfolio, model_name: str, context: Any) -> Order:
     plan = read_plan(context)
     return Order(
         training=training_of(portfolio, model_name, plan, context["dag_run"]),
-        model=portfolio.models[model_name],
+        model=model_of(portfolio, model_name, plan),
         code=JobCode(script=S3Uri(plan.script), py_files=S3Uri(plan.py_files)),
-        lineage=Lineage(code_sha256=Sha256(plan.code_sha256), portfolio_sha256=Sha256(portfolio.sha256)),
+        lineage=Lineage(
+            code_sha256=Sha256(plan.code_sha256),
+            portfolio_sha256=Sha256(portfolio.sha256),
+            overrides=plan.overrides,
+        ),
         aws_conn_id=portfolio.connections.aws,
     )
 

@@ -10,6 +10,7 @@ from airflow.sdk import BaseOperator
 
 from trainyard import connections
 from trainyard.ledger import Attempt
+from trainyard.operators.run_plan import model_of, read_plan
 from trainyard.portfolio import Portfolio
 from trainyard.training import split_uri
 
@@ -29,7 +30,7 @@ def link_cluster(
             "aws_partition": aws_partition,
             "job_flow_id": attempt.cluster_id,
         }
-        log_uri = portfolio.models[model_name].cluster.log_uri
+        log_uri = model_of(portfolio, model_name, read_plan(context)).cluster.log_uri
         EmrClusterLink.persist(**place)
         EmrLogsLink.persist(**place, log_uri="/".join(split_uri(log_uri)))
     except Exception:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Sequence
 from typing import Any
@@ -16,6 +17,11 @@ from trainyard.planning import RunRequestError, resolve_run
 from trainyard.portfolio import Portfolio
 
 log = logging.getLogger(__name__)
+
+_PUBLISHED = {
+    True: "what it trains is published, as the run asks for explicitly",
+    False: "what it trains is measured and not published",
+}
 
 
 class Plan(BaseBranchOperator):
@@ -56,10 +62,13 @@ class Plan(BaseBranchOperator):
             data_date=request.data_date,
             models=request.models,
             publish=request.publish,
+            overrides=dict(request.overrides),
             code_sha256=source.sha256,
             script=code.script,
             py_files=code.py_files,
         )
         context["ti"].xcom_push(key=PLAN_TASK, value=plan.model_dump(mode="json"))
         log.info("data date %s, models %s", plan.data_date, ", ".join(plan.models))
+        if plan.overrides:
+            log.info("overridden: %s; %s", json.dumps(plan.overrides), _PUBLISHED[plan.publish])
         return [f"{name}.{CREATE_TASK}" for name in plan.models]

@@ -8,7 +8,7 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowFailException
 from pydantic import BaseModel, ConfigDict
 
-from trainyard.portfolio import Portfolio
+from trainyard.portfolio import Model, Portfolio, overridden
 from trainyard.training import Training
 
 PLAN_TASK = "plan"
@@ -26,6 +26,7 @@ class RunPlan(BaseModel):
     data_date: date
     models: tuple[str, ...]
     publish: bool
+    overrides: dict[str, Any] = {}
     code_sha256: str
     script: str
     py_files: str
@@ -40,6 +41,11 @@ def read_plan(context: Any) -> RunPlan:
     if value is None:
         raise AirflowFailException("plan failed, so that there is nothing to do; its log says why")
     return RunPlan.model_validate(value)
+
+
+def model_of(portfolio: Portfolio, model_name: str, plan: RunPlan) -> Model:
+    """A model's settings in a run: the portfolio's, below the run's overrides."""
+    return overridden(portfolio, models=[model_name], overrides=plan.overrides)[model_name]
 
 
 def training_of(portfolio: Portfolio, model_name: str, plan: RunPlan, dag_run: Any) -> Training:

@@ -8,6 +8,7 @@ from trainyard.portfolio.cluster import Cluster, InstanceGroup
 from trainyard.portfolio.gate import Approval, Bound, Gate
 from trainyard.portfolio.load import load_portfolio
 from trainyard.portfolio.mistakes import Mistake, PortfolioError
+from trainyard.portfolio.overrides import overridden
 from trainyard.portfolio.schema import json_schema
 from trainyard.portfolio.values import Connections, Inputs, Learner, Model, Portfolio, Threshold
 
@@ -27,4 +28,5 @@ __all__ = [
     "Threshold",
     "json_schema",
     "load_portfolio",
+    "overridden",
 ]

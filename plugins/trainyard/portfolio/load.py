@@ -79,14 +79,14 @@ def _portfolio(path: Path, values: Any, findings: Findings) -> Portfolio | None:
     inputs = _layer(values, "inputs", findings)
     shared = merge({"inputs": inputs} if inputs else {}, _layer(values, "defaults", findings))
     # alone as well: a mistake that every model happens to override still waits for the next one
-    _, errors = _validated(Model, {**shared, "name": "defaults"})
+    _, errors = validated(Model, {**shared, "name": "defaults"})
     findings.of_defaults(errors)
     models = values.get("models")
     if isinstance(models, dict):
         top["models"] = {name: _model_values(shared, models[name], name) for name in sorted(models)}
     elif "models" in values:
         top["models"] = {} if models is None else models
-    portfolio, errors = _validated(Portfolio, top)
+    portfolio, errors = validated(Portfolio, top)
     findings.of_portfolio(errors, models=len(models) if isinstance(models, dict) else 0)
     return portfolio
 
@@ -120,7 +120,8 @@ def _model_values(shared: Mapping[str, Any], own: Any, name: str) -> Any:
 _ValueT = TypeVar("_ValueT", bound=BaseModel)
 
 
-def _validated(kind: type[_ValueT], values: Mapping[str, Any]) -> tuple[_ValueT | None, list[ErrorDetails]]:
+def validated(kind: type[_ValueT], values: Mapping[str, Any]) -> tuple[_ValueT | None, list[ErrorDetails]]:
+    """The value, or why there is none."""
     try:
         return kind.model_validate(values), []
     except ValidationError as error:
