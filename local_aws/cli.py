@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,7 +34,7 @@ def _read(arguments: Sequence[str] | None) -> tuple[Settings, bool]:
     parser = _parser()
     given = vars(parser.parse_args(arguments))
     verbose = given.pop("verbose")
-    return Settings(**given | {"root": given["root"].resolve()}), verbose
+    return Settings(**given | {"root": given["root"].resolve(), "sparks": dict(given["sparks"])}), verbose
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -85,6 +86,22 @@ def _parser() -> argparse.ArgumentParser:
         help="options of every driver's JVM; write --java-options=-XX:…",
     )
     spark.add_argument("--python", default=_DEFAULTS.python, help="Python of drivers and workers")
+    spark.add_argument(
+        "--spark",
+        dest="sparks",
+        metavar="VERSION=PATH",
+        type=_spark,
+        action="append",
+        default=[],
+        help="one more Spark: a Python environment with PySpark, or a SPARK_HOME; emr-7.* releases run on 3.5, "
+        "emr-spark-8.* on 4.0",
+    )
+    spark.add_argument(
+        "--s3a-jars",
+        metavar="FOLDER",
+        type=_folder,
+        help="let s3:// in steps be Hadoop's real S3A, by FOLDER/<version of Spark>/*.jar (make fidelity)",
+    )
     parser.add_argument(
         "--verbose", action="store_true", help="tell every change of a cluster's state on stderr"
     )
@@ -103,6 +120,21 @@ def _count(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is too few: 1 or more is accepted")
     return number
+
+
+def _spark(text: str) -> tuple[str, Path]:
+    version, _, path = text.partition("=")
+    if not re.fullmatch(r"\d+\.\d+", version) or not path:
+        raise argparse.ArgumentTypeError(
+            f"{text} is no Spark: VERSION=PATH is accepted, such as 4.0=.venv-spark4"
+        )
+    return version, Path(path).absolute()
+
+
+def _folder(text: str) -> Path:
+    if not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is no folder")
+    return Path(text).absolute()
 
 
 def _seconds(text: str) -> float:

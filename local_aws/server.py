@@ -23,9 +23,9 @@ from local_aws.emr.store import ClusterStore
 from local_aws.gateway import Gateway
 from local_aws.s3 import load_s3, own_client, restore_empty_buckets, shut_out_real_aws
 from local_aws.settings import Settings
-from local_aws.steps.desk import Desks
+from local_aws.steps.machine import Machine, find_machine
 from local_aws.steps.machinery import StepMachinery
-from local_aws.steps.step_run import Machine
+from local_aws.steps.sparks import NoSuchSparkError
 
 RESTARTED = "local_aws was stopped while the cluster was live"
 
@@ -54,13 +54,13 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
     url = f"http://{_reachable(settings.host)}:{port}"
     client = own_client(url)
     store = ClusterStore(settings.clusters_folder)
-    desks = Desks(settings.desks_folder, client, settings.slots)
-    machinery = StepMachinery(Machine(settings, url, client, desks), store)
+    machine = _machine(settings, url, client)
+    machinery = StepMachinery(machine, store)
     # before anything else: nothing of an earlier life may still write anywhere
     machinery.stop_everything()
     service = EmrService(_control_plane(settings, store), store, machinery)
     gateway = Gateway(
-        emr=EmrApi(service),
+        emr=EmrApi(service, refusals=machine.refusals),
         s3=load_s3(settings.objects_folder),
         host=settings.host,
         health=lambda: service.look(_health),
@@ -90,6 +90,13 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
     finally:
         service.close(RESTARTED)
         machinery.stop_everything()
+
+
+def _machine(settings: Settings, url: str, client: Any) -> Machine:
+    try:
+        return find_machine(settings, endpoint_url=url, client=client)
+    except NoSuchSparkError as problem:
+        raise CannotStartError(str(problem)) from problem
 
 
 def _control_plane(settings: Settings, store: ClusterStore) -> ControlPlane:

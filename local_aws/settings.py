@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from local_aws.emr.control_plane import Pace
@@ -24,6 +25,10 @@ class Settings:
     driver_memory: str = "1g"
     java_options: str = "-XX:+UseParallelGC"
     python: str = sys.executable
+    # version → where that Spark is, besides the one beside local_aws
+    sparks: Mapping[str, Path] = field(default_factory=dict)
+    # <folder>/<version of Spark>/*.jar, by which s3:// is Hadoop's real S3A
+    s3a_jars: Path | None = None
 
     @property
     def pace(self) -> Pace:

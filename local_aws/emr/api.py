@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any, TypeVar
@@ -24,13 +24,20 @@ Operation = Callable[[ControlPlane, Request, datetime, str], dict[str, Any]]
 
 
 class EmrApi:
-    def __init__(self, service: EmrService) -> None:
+    """:param refusals: what the machine that runs the steps says against a RunJobFlow request"""
+
+    def __init__(
+        self, service: EmrService, *, refusals: Callable[[Request], Iterable[str]] = lambda _: ()
+    ) -> None:
         self._service = service
+        self._refusals = refusals
         self._model = EmrServiceModel()
 
     def call(self, operation: str, body: bytes, *, region: str) -> dict[str, Any]:
         """Raises EmrError for everything that EMR would refuse, and for what is not supported here."""
         request = self._model.read(operation, body)
+        for sentence in self._refusals(request) if operation == "RunJobFlow" else ():
+            raise ValidationError(sentence)
         if operation in _CHANGES:
             return self._service.change(lambda plane, now: _CHANGES[operation](plane, request, now, region))
         return self._service.look(lambda plane, now: _LOOKS[operation](plane, request, now, region))

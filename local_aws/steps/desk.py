@@ -1,7 +1,7 @@
 """The folders behind a step's `s3://`: filled from S3 before the step, carried back to S3 after it.
 
 A desk is one folder a running step has to itself, `<desk>/files/<bucket>/<key>`. There are as many desks as
-slots. A desk is kept, so the next step that sits down at it only fetches what changed since. The files
+steps ever ran at once. A desk is kept, so the next step that sits down at it only fetches what changed since. The files
 are plain copies and never links: Hadoop's local file system overwrites in place, so a link would let one
 step change what another one reads.
 
@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
-from threading import Condition
+from threading import Lock
 from typing import Any, NamedTuple
 
 from boto3.s3.transfer import TransferConfig
@@ -175,24 +175,31 @@ class Desk:
 
 
 class Desks:
-    """As many desks as steps may run at once; whoever takes one has it alone."""
+    """As many desks as steps run at once; whoever takes one has it alone."""
 
-    def __init__(self, folder: Path, client: Any, count: int) -> None:
-        self._free = [Desk(folder / str(number), client) for number in range(count, 0, -1)]
-        self._returned = Condition()
+    def __init__(self, folder: Path, client: Any) -> None:
+        self._folder = folder
+        self._client = client
+        self._free: list[Desk] = []
+        self._made = 0
+        self._lock = Lock()
 
     @contextmanager
     def one(self) -> Iterator[Desk]:
-        with self._returned:
-            self._returned.wait_for(lambda: self._free)
-            # the desk used last is the one that has least to fetch
-            desk = self._free.pop()
+        desk = self._take()
         try:
             yield desk
         finally:
-            with self._returned:
+            with self._lock:
                 self._free.append(desk)
-                self._returned.notify()
+
+    def _take(self) -> Desk:
+        with self._lock:
+            if self._free:
+                # the desk used last is the one that has least to fetch
+                return self._free.pop()
+            self._made += 1
+            return Desk(self._folder / str(self._made), self._client)
 
 
 def _fits_a_file(name: ObjectName, names: Mapping[ObjectName, str]) -> bool:

@@ -10,7 +10,8 @@ from local_aws.emr.service import EmrService
 from local_aws.emr.store import ClusterStore
 from local_aws.emr.values import ClusterId, StepId
 from local_aws.steps import processes
-from local_aws.steps.step_run import Machine, StepRun
+from local_aws.steps.machine import Machine
+from local_aws.steps.step_run import StepRun
 
 
 class StepMachinery:

@@ -6,12 +6,14 @@ into the step's controller log, so that nothing is changed behind anybody's back
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from xml.sax.saxutils import escape
+
+from local_aws.steps.configurations import Configuration, exported_variables, properties_of, site_properties
+from local_aws.steps.hadoop import HadoopFiles, core_site
 
 # spark-submit's options that stand alone; every other option takes a value
 _FLAGS = frozenset({"--verbose", "-v", "--supervise"})
@@ -95,33 +97,19 @@ def parse_spark_submit(args: Sequence[str]) -> SparkSubmit:
     return SparkSubmit(tuple(options), rest[0], tuple(rest[1:]))
 
 
-def without_effect(configurations: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
-    """The classifications that configure parts of a cluster which this machine does not have."""
-    names = {str(configuration.get("Classification")) for configuration in configurations}
-    return tuple(sorted(names - {"spark-defaults"}))
-
-
-def spark_defaults(configurations: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """The properties of the cluster's spark-defaults classification."""
-    return {
-        key: value
-        for configuration in configurations
-        if configuration.get("Classification") == "spark-defaults"
-        for key, value in (configuration.get("Properties") or {}).items()
-    }
-
-
 def local_command(
     submit: SparkSubmit,
     *,
-    defaults: Mapping[str, str],
+    configurations: Sequence[Configuration],
     machine: LocalSpark,
-    buckets: Mapping[str, Path],
+    hadoop: HadoopFiles,
     folder: Path,
 ) -> SparkCommand:
-    """The command for a step whose own files lie in `folder`; `buckets` are the folders behind `s3://`."""
+    """The command for a step whose own files lie in `folder`."""
     options, notes = _kept_options(submit.options)
-    kept_defaults, default_notes = _kept_defaults(defaults)
+    kept_defaults, default_notes = _kept_defaults(properties_of(configurations, "spark-defaults"))
+    exported, export_notes = exported_variables(configurations)
+    site, site_notes = site_properties(configurations)
     decided = dict(_DECIDED_CONFS) | {"spark.sql.warehouse.dir": str(folder / "warehouse")}
     argv = [str(machine.spark_home / "bin" / "spark-submit"), *options]
     argv += ["--master", machine.master, "--deploy-mode", "client", "--driver-memory", machine.driver_memory]
@@ -129,26 +117,30 @@ def local_command(
         argv += ["--conf", f"{key}={value}"]
     argv += [submit.application, *submit.application_args]
     conf = folder / "conf"
-    environment = {
+    environment = exported | {
         "SPARK_HOME": str(machine.spark_home),
         "JAVA_HOME": str(machine.java_home),
         "PYSPARK_PYTHON": machine.python,
         "PYSPARK_DRIVER_PYTHON": machine.python,
         "SPARK_CONF_DIR": str(conf),
         "HADOOP_CONF_DIR": str(conf),
+        # at the end of every class path, so that it is in no step's own way
+        "SPARK_DIST_CLASSPATH": os.pathsep.join(str(jar) for jar in hadoop.jars),
         "SPARK_LOCAL_DIRS": str(folder / "tmp"),
         "SPARK_LOCAL_IP": "127.0.0.1",
-        "SPARK_SUBMIT_OPTS": _java_options(machine, submit, kept_defaults, folder),
+        "SPARK_SUBMIT_OPTS": _java_options(machine, submit, {**kept_defaults, **exported}, folder),
         # the launcher's own short-lived JVM
         "SPARK_LAUNCHER_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
     }
     files = {
         conf / "spark-defaults.conf": "".join(_property(*item) for item in kept_defaults.items()),
-        conf / "core-site.xml": _core_site(buckets),
+        conf / "core-site.xml": core_site({**site, **hadoop.properties}),
     }
     notes += [
         f"local_aws: --master {machine.master} --deploy-mode client --driver-memory {machine.driver_memory}",
         *default_notes,
+        *export_notes,
+        *site_notes,
     ]
     return SparkCommand(tuple(argv), environment, files, tuple(notes))
 
@@ -186,23 +178,3 @@ def _java_options(machine: LocalSpark, submit: SparkSubmit, defaults: Mapping[st
 def _property(key: str, value: str) -> str:
     escaped = value.replace("\\", "\\\\").replace("\n", "\\n")
     return f"{key} {escaped}\n"
-
-
-def _core_site(buckets: Mapping[str, Path]) -> str:
-    """Hadoop's `s3://<bucket>/` over local folders.
-
-    `raw` has no .crc files beside the data; `linkFallback` shows the folder's content as the bucket's root.
-    """
-    overloaded = "org.apache.hadoop.fs.viewfs.ViewFileSystemOverloadScheme"
-    properties = {
-        "fs.s3.impl": overloaded,
-        "fs.s3a.impl": overloaded,
-        "fs.raw.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
-    }
-    for bucket, folder in sorted(buckets.items()):
-        properties[f"fs.viewfs.mounttable.{bucket}.linkFallback"] = f"raw://{folder.as_posix()}"
-    lines = [
-        f"  <property><name>{escape(name)}</name><value>{escape(value)}</value></property>"
-        for name, value in properties.items()
-    ]
-    return "\n".join(['<?xml version="1.0"?>', "<configuration>", *lines, "</configuration>", ""])

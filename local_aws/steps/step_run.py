@@ -7,56 +7,25 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from shutil import rmtree
 from threading import Event
-from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local_aws.emr.lifecycle import StepEnd
 from local_aws.emr.values import Cluster, Failure, Step
-from local_aws.settings import Settings
 from local_aws.steps import guard, processes
-from local_aws.steps.desk import Desks
+from local_aws.steps.configurations import without_effect
 from local_aws.steps.failures import find_cause
-from local_aws.steps.java import find_java, find_spark_home
 from local_aws.steps.logs import StepLogs, log_file_uri
-from local_aws.steps.spark import (
-    LocalSpark,
-    local_command,
-    parse_spark_submit,
-    spark_defaults,
-    without_effect,
-)
+from local_aws.steps.machine import Machine
+from local_aws.steps.spark import local_command, parse_spark_submit
+from local_aws.steps.spark_files import StepInfo
 
 UNKNOWN_ERROR = "Unknown Error."
 # a step sees no more of this machine's environment than it needs: no credentials, no addresses of databases
 _PASSED_ON = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "LOGNAME", "PATH", "SHELL", "TZ", "USER")
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What all steps of this process share."""
-
-    settings: Settings
-    endpoint_url: str
-    client: Any
-    desks: Desks
-
-    @cached_property
-    def spark(self) -> LocalSpark:
-        """Raises NotInstalledError."""
-        return LocalSpark(
-            spark_home=find_spark_home(),
-            java_home=find_java().home,
-            python=self.settings.python,
-            master=self.settings.spark_master,
-            driver_memory=self.settings.driver_memory,
-            java_options=self.settings.java_options,
-        )
 
 
 class StepRun:
@@ -101,21 +70,18 @@ class StepRun:
         return self._run_spark()
 
     def _run_spark(self) -> int:
-        with self._machine.desks.one() as desk:
-            filled = desk.fill()
-            self._logs.say(f"local_aws: fetched {filled.fetched} objects, {filled.fetched_bytes} bytes")
-            for name in filled.left_out:
-                self._logs.say(
-                    f"local_aws: no file can stand for s3://{name.bucket}/{name.key}", level="WARN"
-                )
-            configurations = self._cluster.request.get("Configurations") or ()
-            for classification in without_effect(configurations):
-                self._logs.say(f"local_aws: classification {classification} has no effect on this machine")
+        spark = self._machine.spark(str(self._cluster.request["ReleaseLabel"]))
+        configurations = self._cluster.request.get("Configurations") or ()
+        self._logs.say(f"local_aws: Spark {spark.full_version} of {spark.home}")
+        for classification in without_effect(configurations):
+            self._logs.say(f"local_aws: classification {classification} has no effect on this machine")
+        info = StepInfo(spark, self._logs, lambda: self._unfinished)
+        with self._machine.spark_files.while_it_runs(info) as hadoop:
             command = local_command(
                 parse_spark_submit(self._step.args[1:]),
-                defaults=spark_defaults(configurations),
-                machine=self._machine.spark,
-                buckets=filled.buckets,
+                configurations=configurations,
+                machine=self._machine.local_spark(spark),
+                hadoop=hadoop,
                 folder=self._work,
             )
             for path, text in command.files.items():
@@ -123,13 +89,7 @@ class StepRun:
                 path.write_text(text, encoding="utf-8")
             for note in command.notes:
                 self._logs.say(note)
-            code = self._run_command(command.argv, command.environment)
-            carried = desk.carry_back(self._unfinished)
-            self._logs.say(
-                f"local_aws: wrote {carried.written} objects, {carried.written_bytes} bytes; "
-                f"deleted {carried.deleted}"
-            )
-            return code
+            return self._run_command(command.argv, command.environment)
 
     def _run_command(self, argv: tuple[str, ...], extra: Mapping[str, str]) -> int:
         read_end, write_end = os.pipe()

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from local_aws.steps.failures import Cause, find_cause
+from local_aws.steps.hadoop import folders
 from local_aws.steps.spark import (
     LocalSpark,
     SparkArgumentError,
     SparkCommand,
     local_command,
     parse_spark_submit,
-    spark_defaults,
 )
 
 MACHINE = LocalSpark(
@@ -29,9 +29,9 @@ MACHINE = LocalSpark(
 def command(*args: str, **defaults: str) -> SparkCommand:
     return local_command(
         parse_spark_submit(args),
-        defaults={key.replace("_", "."): value for key, value in defaults.items()},
+        configurations=[{"Classification": "spark-defaults", "Properties": defaults}],
         machine=MACHINE,
-        buckets={"my.bucket": Path("/desk/my.bucket")},
+        hadoop=folders({"my.bucket": Path("/desk/my.bucket")}),
         folder=Path("/step"),
     )
 
@@ -73,9 +73,9 @@ def test_spark_defaults_reach_the_driver_but_for_what_cannot_apply() -> None:
     ]
     made = local_command(
         parse_spark_submit(["job.py"]),
-        defaults=spark_defaults(configurations),
+        configurations=configurations,
         machine=MACHINE,
-        buckets={},
+        hadoop=folders({}),
         folder=Path("/step"),
     )
     assert made.files[Path("/step/conf/spark-defaults.conf")] == "spark.a C:\\\\x\n"
