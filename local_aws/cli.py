@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from local_aws.emr.store import StoreError
+from local_aws.faults.kinds import Fault
+from local_aws.faults.reading import FaultTextError, read_fault_file
 from local_aws.server import CannotStartError, run
 from local_aws.settings import Settings
 
@@ -70,11 +72,28 @@ def _parser() -> argparse.ArgumentParser:
     for name, text in (
         ("provision-seconds", "time a cluster is STARTING"),
         ("bootstrap-seconds", "time a cluster is BOOTSTRAPPING"),
+        ("terminate-seconds", "time a cluster without processes is TERMINATING"),
         ("grace-seconds", "time a step has to end by itself when it is stopped"),
     ):
         pace.add_argument(
             f"--{name}", type=_seconds, default=getattr(_DEFAULTS, name.replace("-", "_")), help=text
         )
+    rehearsal = parser.add_argument_group("rehearsals")
+    rehearsal.add_argument(
+        "--simulate",
+        dest="simulate_seconds",
+        metavar="SECONDS",
+        type=_seconds,
+        default=_DEFAULTS.simulate_seconds,
+        help="every step ends well after so long, without being run: for hundreds of clusters at once",
+    )
+    rehearsal.add_argument(
+        "--faults",
+        metavar="FILE",
+        type=_faults,
+        default=_DEFAULTS.faults,
+        help="YAML file of faults that are in force from the start; see docs/local-aws-faults.md",
+    )
     spark = parser.add_argument_group("Spark")
     spark.add_argument("--spark-master", default=_DEFAULTS.spark_master, help="master of every step's driver")
     spark.add_argument(
@@ -135,6 +154,13 @@ def _folder(text: str) -> Path:
     if not Path(text).is_dir():
         raise argparse.ArgumentTypeError(f"{text} is no folder")
     return Path(text).absolute()
+
+
+def _faults(text: str) -> tuple[Fault, ...]:
+    try:
+        return read_fault_file(Path(text))
+    except FaultTextError as problem:
+        raise argparse.ArgumentTypeError(str(problem)) from problem
 
 
 def _seconds(text: str) -> float:

@@ -1,4 +1,4 @@
-"""The one port: EMR's requests to our API, everything else to S3, and nothing from a web page.
+"""The one port: EMR's requests to our API, our own paths to our control, all else to S3, nothing from a web page.
 
 Steps run commands on this machine, so a page in a browser must not be able to reach this port: requests with
 an `Origin`, and requests whose `Host` is not one of ours, are refused.
@@ -6,31 +6,31 @@ an `Origin`, and requests whose `Host` is not one of ours, are refused.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import json
 import re
 import uuid
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
+from datetime import datetime
 from typing import Any
 
-from local_aws.emr.api import EmrApi
-from local_aws.emr.errors import EmrError
+from local_aws.connection import BREAK
+from local_aws.control import PREFIX, Control
+from local_aws.emr.front import EmrFront
 from local_aws.s3 import AsgiApp, Receive, Scope, Send
 
-HEALTH_PATH = "/_local_aws/health"
 _EMR_TARGET = "ElasticMapReduce."
 _JSON = "application/x-amz-json-1.1"
 _REGION = re.compile(r"Credential=[^/]+/[^/]+/([^/]+)/")
 
 
 class Gateway:
-    def __init__(
-        self, *, emr: EmrApi, s3: AsgiApp, host: str, health: Callable[[], Mapping[str, Any]]
-    ) -> None:
+    def __init__(self, *, emr: EmrFront, s3: AsgiApp, host: str, control: Control) -> None:
         self._emr = emr
         self._s3 = s3
         self._host = host
-        self._health = health
+        self._control = control
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -41,25 +41,28 @@ class Gateway:
         refusal = self._refusal(headers)
         if refusal:
             await _answer(send, 403, {"message": refusal})
-        elif scope["path"] == HEALTH_PATH:
-            await _answer(send, 200, self._health())
+        elif scope["path"].startswith(PREFIX):
+            query = scope["query_string"].decode("latin-1")
+            body = await _body(receive)
+            await _answer(send, *self._control.answer(scope["method"], scope["path"], query, body))
         elif scope["path"].startswith("/_"):
             # no bucket has such a name; ministack has its own administration there, which could wipe S3
             await _answer(send, 404, {"message": f"local_aws serves nothing at {scope['path']}"})
         elif headers.get("x-amz-target", "").startswith(_EMR_TARGET):
-            await self._call_emr(headers, await _body(receive), send)
+            await self._call_emr(scope, headers, await _body(receive), send)
         else:
             await self._s3(scope, _replay(await _body(receive), receive), send)
 
-    async def _call_emr(self, headers: Mapping[str, str], body: bytes, send: Send) -> None:
+    async def _call_emr(self, scope: Scope, headers: Mapping[str, str], body: bytes, send: Send) -> None:
         region = _REGION.search(headers.get("authorization", ""))
         operation = headers["x-amz-target"].removeprefix(_EMR_TARGET)
-        try:
-            answer = self._emr.call(operation, body, region=region[1] if region else "us-east-1")
-        except EmrError as refused:
-            await _answer(send, 400, refused.body())
+        reply = self._emr.call(operation, body, region=region[1] if region else "us-east-1")
+        if reply.delay_seconds:
+            await asyncio.sleep(reply.delay_seconds)
+        if reply.dropped:
+            scope[BREAK]()
         else:
-            await _answer(send, 200, answer)
+            await _answer(send, reply.status, reply.body)
 
     def _refusal(self, headers: Mapping[str, str]) -> str | None:
         if "origin" in headers:
@@ -68,6 +71,12 @@ class Gateway:
         if _is_loopback(self._host) and not (_is_loopback(host) or host == self._host):
             return f"local_aws answers only requests to this machine: the request's Host is {host!r}"
         return None
+
+
+def _in_json(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{value!r} has no place in an answer")
 
 
 def _is_loopback(host: str) -> bool:
@@ -99,7 +108,7 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 
 
 async def _answer(send: Send, status: int, body: Mapping[str, Any]) -> None:
-    payload = json.dumps(body).encode()
+    payload = json.dumps(body, default=_in_json).encode()
     headers = [
         (b"content-type", _JSON.encode()),
         (b"content-length", str(len(payload)).encode()),

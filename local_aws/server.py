@@ -9,18 +9,23 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any
 
 import uvicorn
 
+from local_aws.connection import BreakableConnection
+from local_aws.control import Control
 from local_aws.emr.api import EmrApi
 from local_aws.emr.control_plane import ControlPlane
+from local_aws.emr.front import EmrFront
 from local_aws.emr.lifecycle import lose
 from local_aws.emr.service import EmrService
 from local_aws.emr.store import ClusterStore
+from local_aws.faults.book import FaultBook
 from local_aws.gateway import Gateway
+from local_aws.journal import Journal
 from local_aws.s3 import load_s3, own_client, restore_empty_buckets, shut_out_real_aws
 from local_aws.settings import Settings
 from local_aws.steps.machine import Machine, find_machine
@@ -58,15 +63,18 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
     machinery = StepMachinery(machine, store)
     # before anything else: nothing of an earlier life may still write anywhere
     machinery.stop_everything()
-    service = EmrService(_control_plane(settings, store), store, machinery)
+    journal = Journal()
+    service = EmrService(_control_plane(settings, store, journal), store, machinery)
+    control = Control(service, journal)
     gateway = Gateway(
-        emr=EmrApi(service, refusals=machine.refusals),
+        emr=EmrFront(EmrApi(service, refusals=machine.refusals), service, journal),
         s3=load_s3(settings.objects_folder),
         host=settings.host,
-        health=lambda: service.look(_health),
+        control=control,
     )
     config = uvicorn.Config(
         gateway,
+        http=BreakableConnection,
         lifespan="off",
         access_log=False,
         log_level=logging.WARNING,
@@ -99,17 +107,14 @@ def _machine(settings: Settings, url: str, client: Any) -> Machine:
         raise CannotStartError(str(problem)) from problem
 
 
-def _control_plane(settings: Settings, store: ClusterStore) -> ControlPlane:
+def _control_plane(settings: Settings, store: ClusterStore, journal: Journal) -> ControlPlane:
     """The clusters of earlier lives; those that were live then are lost."""
     now = datetime.now(timezone.utc)
     clusters = [lose(cluster, RESTARTED, now) for cluster in store.load()]
     store.save(clusters)
-    return ControlPlane(settings.pace, clusters)
-
-
-def _health(plane: ControlPlane, _: datetime) -> Mapping[str, Any]:
-    live = sum(not cluster.state.is_over for cluster in plane.clusters)
-    return {"status": "ok", "live_clusters": live}
+    book = FaultBook()
+    book.add(settings.faults, now)
+    return ControlPlane(settings.pace, clusters, faults=book, watch=journal.see)
 
 
 def _reachable(host: str) -> str:

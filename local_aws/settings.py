@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from local_aws.emr.control_plane import Pace
+from local_aws.faults.kinds import Fault
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,11 @@ class Settings:
     slots: int = max(1, os.cpu_count() or 1)
     provision_seconds: float = 2.0
     bootstrap_seconds: float = 1.0
+    terminate_seconds: float = 0.0
+    # how long every step lasts instead of being run; None: steps are run
+    simulate_seconds: float | None = None
+    # in force from the start
+    faults: tuple[Fault, ...] = ()
     # how long a step may take to end by itself when its cluster is terminated
     grace_seconds: float = 2.0
     spark_master: str = "local[2]"
@@ -32,7 +38,13 @@ class Settings:
 
     @property
     def pace(self) -> Pace:
-        return Pace(self.slots, self.provision_seconds, self.bootstrap_seconds)
+        return Pace(
+            slots=self.slots,
+            provision_seconds=self.provision_seconds,
+            bootstrap_seconds=self.bootstrap_seconds,
+            terminate_seconds=self.terminate_seconds,
+            simulate_seconds=self.simulate_seconds,
+        )
 
     @property
     def objects_folder(self) -> Path:

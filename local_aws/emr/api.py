@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any, TypeVar
 
-from local_aws.emr import descriptions, rules
+from local_aws.emr import befalling, descriptions, rules
 from local_aws.emr.control_plane import ControlPlane
 from local_aws.emr.errors import InvalidRequestError, ValidationError
 from local_aws.emr.service import EmrService
@@ -87,28 +87,29 @@ def _terminate_job_flows(plane: ControlPlane, request: Request, now: datetime, _
 
 
 def _set_termination_protection(
-    plane: ControlPlane, request: Request, _now: datetime, _: str
+    plane: ControlPlane, request: Request, now: datetime, _: str
 ) -> dict[str, Any]:
     clusters = [
         plane.job_flow(cluster_id, "Specified job flow ID does not exist.")
         for cluster_id in request["JobFlowIds"]
     ]
     for cluster in clusters:
-        plane.change(replace(cluster, termination_protected=request["TerminationProtected"]))
+        plane.change(replace(cluster, termination_protected=request["TerminationProtected"]), now)
     return {}
 
 
-def _add_tags(plane: ControlPlane, request: Request, _now: datetime, _: str) -> dict[str, Any]:
+def _add_tags(plane: ControlPlane, request: Request, now: datetime, _: str) -> dict[str, Any]:
     cluster = _taggable(plane, request)
+    rules.check_tags(request["Tags"])
     tags = dict(cluster.tags) | {tag["Key"]: tag.get("Value", "") for tag in request["Tags"]}
-    plane.change(replace(cluster, tags=tuple(tags.items())))
+    plane.change(replace(cluster, tags=tuple(tags.items())), now)
     return {}
 
 
-def _remove_tags(plane: ControlPlane, request: Request, _now: datetime, _: str) -> dict[str, Any]:
+def _remove_tags(plane: ControlPlane, request: Request, now: datetime, _: str) -> dict[str, Any]:
     cluster = _taggable(plane, request)
     kept = tuple((key, value) for key, value in cluster.tags if key not in request["TagKeys"])
-    plane.change(replace(cluster, tags=kept))
+    plane.change(replace(cluster, tags=kept), now)
     return {}
 
 
@@ -122,7 +123,7 @@ def _list_clusters(plane: ControlPlane, request: Request, now: datetime, region:
     after, before = _moment(request.get("CreatedAfter")), _moment(request.get("CreatedBefore"))
     found = [
         cluster
-        for cluster in plane.clusters
+        for cluster in befalling.as_listed(plane.clusters, plane.faults, now)
         if (not states or cluster.state.value in states)
         and (after is None or cluster.created_at > after)
         and (before is None or cluster.created_at < before)

@@ -1,8 +1,10 @@
-"""All clusters of this process and the rules between them: ids, slots, waiting times.
+"""All clusters of this process and the rules between them: ids, slots, waiting times, what befalls whom.
 
 Pure but for the ids: every method takes the time; nothing sleeps, starts or stops anything. `advance` moves
 every cluster as far as the time allows and hands back what the machine must now do. Slots are given first
 come, first served: a cluster that gets none stays STARTING (or WAITING, where it has run steps before).
+
+Only clusters that changed, or whose time has come, are looked at: a thousand that wait cost nothing.
 """
 
 from __future__ import annotations
@@ -14,21 +16,30 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from local_aws.emr import lifecycle
+from local_aws.emr import befalling, lifecycle
+from local_aws.emr.agenda import Agenda
 from local_aws.emr.errors import InvalidRequestError, ValidationError
-from local_aws.emr.values import Cluster, ClusterId, ClusterState, Step, StepId, StepState
+from local_aws.emr.values import Cluster, ClusterId, ClusterState, Step, StepId, StepPlan, StepState
+from local_aws.faults.book import FaultBook
 
 MAX_UNFINISHED_STEPS = 256
 _ID_ALPHABET = string.ascii_uppercase + string.digits
 
+Watch = Callable[[Cluster | None, Cluster, datetime], None]
+
 
 @dataclass(frozen=True)
 class Pace:
-    """How many clusters run steps at once, and how long a cluster takes to be there."""
+    """How many clusters run steps at once, and how long a cluster takes to be there and to be gone.
+
+    :param simulate_seconds: how long every step lasts instead of being run; None: steps are run
+    """
 
     slots: int
     provision_seconds: float
     bootstrap_seconds: float
+    terminate_seconds: float = 0.0
+    simulate_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -52,9 +63,24 @@ Action = StartStep | StopStep | StopCluster
 
 
 class ControlPlane:
-    def __init__(self, pace: Pace, clusters: Iterable[Cluster] = ()) -> None:
+    """:param watch: told of every change of a cluster, with what it was before"""
+
+    def __init__(
+        self,
+        pace: Pace,
+        clusters: Iterable[Cluster] = (),
+        *,
+        faults: FaultBook | None = None,
+        watch: Watch = lambda _before, _after, _now: None,
+    ) -> None:
+        self.faults = faults or FaultBook()
         self._pace = pace
-        self._clusters = {cluster.cluster_id: cluster for cluster in clusters}
+        self._watch = watch
+        # in the order in which they were made
+        self._clusters = {c.cluster_id: c for c in sorted(clusters, key=lambda c: c.created_at)}
+        self._agenda = Agenda()
+        self._slot_holders: set[ClusterId] = set()
+        self._queue: set[ClusterId] = set()
         self._changed: set[ClusterId] = set()
         self._stopping: set[ClusterId] = set()
         self._actions: list[Action] = []
@@ -62,7 +88,7 @@ class ControlPlane:
     @property
     def clusters(self) -> list[Cluster]:
         """Every cluster, newest first."""
-        return sorted(self._clusters.values(), key=lambda c: (c.created_at, c.cluster_id), reverse=True)
+        return list(reversed(self._clusters.values()))
 
     def cluster(self, cluster_id: str) -> Cluster:
         found = self._clusters.get(ClusterId(cluster_id))
@@ -70,9 +96,12 @@ class ControlPlane:
             raise InvalidRequestError(f"Cluster id '{cluster_id}' is not valid.", "NoSuchCluster")
         return found
 
+    def find(self, cluster_id: str) -> Cluster | None:
+        return self._clusters.get(ClusterId(cluster_id))
+
     def job_flow(self, job_flow_id: str, refusal: str) -> Cluster:
         """The cluster for the operations of EMR's older half, which refuse an unknown id in words of their own."""
-        found = self._clusters.get(ClusterId(job_flow_id))
+        found = self.find(job_flow_id)
         if found is None:
             raise ValidationError(refusal)
         return found
@@ -83,12 +112,12 @@ class ControlPlane:
             cluster_id=ClusterId(_new_id("j-")),
             request=kept,
             created_at=now,
-            steps=_new_steps(request.get("Steps") or (), now),
             tags=tuple((tag["Key"], tag.get("Value", "")) for tag in request.get("Tags") or ()),
             termination_protected=bool(request["Instances"].get("TerminationProtected", False)),
         )
-        self._put(cluster)
-        return cluster
+        steps = self._new_steps(cluster, request.get("Steps") or (), now)
+        self._put(befalling.deny_instances(replace(cluster, steps=steps), self.faults, now), now)
+        return self._clusters[cluster.cluster_id]
 
     def add_steps(
         self, cluster: Cluster, requests: Sequence[Mapping[str, Any]], now: datetime
@@ -103,58 +132,55 @@ class ControlPlane:
                 f"Maximum number of active steps (state = 'Running', 'Pending' or 'Cancel Pending') for cluster "
                 f"exceeded: at most {MAX_UNFINISHED_STEPS}."
             )
-        steps = _new_steps(requests, now)
-        self._put(lifecycle.add_steps(cluster, steps, now))
+        steps = self._new_steps(cluster, requests, now)
+        self._put(lifecycle.add_steps(cluster, steps), now)
         return [step.step_id for step in steps]
 
     def cancel_step(self, cluster: Cluster, step: Step, now: datetime) -> None:
-        self._put(lifecycle.cancel_step(cluster, step.step_id, now))
-        if step.state is StepState.RUNNING:
+        self._put(lifecycle.cancel_step(cluster, step.step_id, now), now)
+        if step.state is StepState.RUNNING and step.plan is None:
             self._actions.append(StopStep(cluster.cluster_id, step.step_id))
 
     def terminate(self, cluster: Cluster, now: datetime) -> None:
-        self._put(lifecycle.terminate(cluster, lifecycle.USER_REQUEST, now))
+        self._put(lifecycle.terminate(cluster, lifecycle.USER_REQUEST, now), now)
 
-    def change(self, cluster: Cluster) -> None:
+    def change(self, cluster: Cluster, now: datetime) -> None:
         """Take a cluster whose tags or protection were changed."""
-        self._put(cluster)
+        self._put(cluster, now)
+
+    def faults_changed(self) -> None:
+        """Look at every live cluster again: a fault may now hit it, or hold it no longer."""
+        self._agenda.at_once(c.cluster_id for c in self._clusters.values() if not c.state.is_over)
 
     def step_ended(
         self, cluster_id: ClusterId, step_id: StepId, end: lifecycle.StepEnd, now: datetime
     ) -> None:
-        self._put(lifecycle.end_step(self._clusters[cluster_id], step_id, end, now))
+        self._put(lifecycle.end_step(self._clusters[cluster_id], step_id, end, now), now)
 
     def cluster_stopped(self, cluster_id: ClusterId, now: datetime) -> None:
         cluster = self._clusters[cluster_id]
         self._stopping.discard(cluster_id)
         if cluster.state is ClusterState.TERMINATING:
-            self._put(lifecycle.finish(cluster, now))
+            self._put(lifecycle.finish(cluster, now), now)
 
     def lose_all(self, message: str, now: datetime) -> None:
         for cluster in list(self._clusters.values()):
-            self._put(lifecycle.lose(cluster, message, now))
+            self._put(lifecycle.lose(cluster, message, now), now)
 
     def advance(self, now: datetime) -> list[Action]:
         """Move every cluster as far as `now` allows; what the machine must do comes back, in order."""
-        for cluster in self._in_turn():
-            if cluster.state is ClusterState.STARTING:
-                self._advance_starting(cluster, now)
-            elif cluster.state is ClusterState.BOOTSTRAPPING:
-                self._advance_bootstrapping(cluster, now)
-            self._advance_steps(cluster.cluster_id, now)
-            self._advance_terminating(cluster.cluster_id)
+        while ready := self._agenda.take(now) | (self._queue if self._free_slots() > 0 else set()):
+            before = len(self._slot_holders)
+            for cluster_id in self._in_turn(ready):
+                self._move_on(cluster_id, now)
+            if ready <= self._queue and len(self._slot_holders) == before:
+                break
         actions, self._actions = self._actions, []
         return actions
 
     def next_due(self) -> datetime | None:
         """When a waiting time next runs out; None where only an event can move anything."""
-        due = [self._provisioned_at(c) for c in self._clusters.values() if self._is_provisioning(c)]
-        due += [
-            c.bootstrapping_since + timedelta(seconds=self._pace.bootstrap_seconds)
-            for c in self._clusters.values()
-            if c.state is ClusterState.BOOTSTRAPPING and c.bootstrapping_since
-        ]
-        return min(due, default=None)
+        return self._agenda.next_due()
 
     def take_changed(self) -> list[Cluster]:
         """The clusters that changed since the last call, for the store."""
@@ -162,65 +188,150 @@ class ControlPlane:
         self._changed.clear()
         return changed
 
+    def _move_on(self, cluster_id: ClusterId, now: datetime) -> None:
+        cluster = self._clusters[cluster_id]
+        if cluster.state is ClusterState.STARTING:
+            self._advance_starting(cluster, now)
+        elif cluster.state is ClusterState.BOOTSTRAPPING:
+            self._advance_bootstrapping(cluster, now)
+        elif cluster.state in (ClusterState.RUNNING, ClusterState.WAITING):
+            self._advance_ready(cluster, now)
+        elif cluster.state is ClusterState.TERMINATING:
+            self._advance_terminating(cluster, now)
+        self._agenda.plan(cluster_id, self._due(self._clusters[cluster_id]))
+
     def _advance_starting(self, cluster: Cluster, now: datetime) -> None:
-        if now < self._provisioned_at(cluster):
-            return
-        if self._free_slots() > 0:
-            self._put(lifecycle.bootstrap(cluster, now))
+        denied = befalling.without_instances(cluster, self.faults, now)
+        if denied.no_instances is not None or now < self._provisioned_at(cluster):
+            self._put(denied, now)
+        elif not cluster.needs_slot or self._free_slots() > 0:
+            befallen = befalling.fail_bootstrap(cluster, self.faults, now)
+            self._put(lifecycle.bootstrap(befallen, now), now)
         elif cluster.wants_slot_since is None:
-            self._put(replace(cluster, wants_slot_since=self._provisioned_at(cluster)))
+            self._put(replace(denied, wants_slot_since=now), now)
 
     def _advance_bootstrapping(self, cluster: Cluster, now: datetime) -> None:
-        since = cluster.bootstrapping_since or now
-        if now >= since + timedelta(seconds=self._pace.bootstrap_seconds):
-            self._put(lifecycle.become_ready(cluster, now))
+        if now < self._bootstrapped_at(cluster):
+            return
+        if cluster.bootstrap_exit_code is not None:
+            self._put(lifecycle.fail_bootstrap(cluster, now), now)
+        else:
+            self._put(lifecycle.become_ready(cluster, now), now)
 
-    def _advance_steps(self, cluster_id: ClusterId, now: datetime) -> None:
-        cluster = self._clusters[cluster_id]
-        if cluster.state not in (ClusterState.RUNNING, ClusterState.WAITING):
+    def _advance_ready(self, cluster: Cluster, now: datetime) -> None:
+        self._put(befalling.lose_nodes(cluster, self.faults, now), now)
+        cluster = self._clusters[cluster.cluster_id]
+        for step in cluster.steps:
+            if step.plan is not None and _has_ended(step, now):
+                self._put(lifecycle.end_planned_step(cluster, step, now), now)
+                return
+        self._start_steps(cluster, now)
+
+    def _start_steps(self, cluster: Cluster, now: datetime) -> None:
+        if not cluster.state.takes_changes:
             return
         pending = cluster.steps_in(StepState.PENDING)
         if not pending:
             # also where the last pending step was cancelled: there is nothing left to wait for
-            self._put(lifecycle.settle(cluster, now))
+            self._put(lifecycle.settle(cluster, now), now)
             return
-        busy = cluster.steps_in(StepState.RUNNING, StepState.CANCEL_PENDING)
-        if not busy and (cluster.has_slot or self._free_slots() > 0):
-            started = lifecycle.start_step(cluster, pending[0].step_id, now)
-            self._put(started)
-            self._actions.append(StartStep(started, pending[0]))
+        step = pending[0]
+        if cluster.steps_in(StepState.RUNNING, StepState.CANCEL_PENDING):
+            return
+        if step.plan is None and not cluster.has_slot and self._free_slots() == 0:
+            self._put(replace(cluster, wants_slot_since=cluster.wants_slot_since or now), now)
+            return
+        plan = befalling.plan_step(cluster, step, self.faults, now)
+        started = lifecycle.start_step(cluster, step.step_id, plan, now)
+        self._put(started, now)
+        if plan is None:
+            self._actions.append(StartStep(started, step))
 
-    def _advance_terminating(self, cluster_id: ClusterId) -> None:
-        cluster = self._clusters[cluster_id]
-        if cluster.state is ClusterState.TERMINATING and cluster_id not in self._stopping:
-            self._stopping.add(cluster_id)
-            self._actions.append(StopCluster(cluster_id))
+    def _advance_terminating(self, cluster: Cluster, now: datetime) -> None:
+        if not cluster.used_machine:
+            if now >= self._terminated_at(cluster):
+                self._put(lifecycle.finish(cluster, now), now)
+        elif cluster.cluster_id not in self._stopping:
+            self._stopping.add(cluster.cluster_id)
+            self._actions.append(StopCluster(cluster.cluster_id))
 
-    def _in_turn(self) -> list[Cluster]:
-        """Live clusters; those that wait for a slot in the order in which they began to want it."""
-        live = [cluster for cluster in self._clusters.values() if not cluster.state.is_over]
-        return sorted(live, key=lambda c: (c.wants_slot_since or self._provisioned_at(c), c.created_at))
+    def _due(self, cluster: Cluster) -> datetime | None:
+        """When the cluster can next move on by time alone."""
+        if cluster.state is ClusterState.STARTING:
+            if cluster.no_instances is not None:
+                return befalling.denied_until(cluster.no_instances, self.faults)
+            return None if cluster.wants_slot_since else self._provisioned_at(cluster)
+        if cluster.state is ClusterState.BOOTSTRAPPING:
+            return self._bootstrapped_at(cluster)
+        if cluster.state is ClusterState.TERMINATING:
+            return None if cluster.used_machine else self._terminated_at(cluster)
+        due = [loss.at for loss in cluster.losses if not loss.happened]
+        due += [end for step in cluster.steps_in(StepState.RUNNING) if (end := step.planned_end)]
+        return min(due, default=None)
+
+    def _in_turn(self, cluster_ids: Iterable[ClusterId]) -> list[ClusterId]:
+        """Those that wait for a slot in the order in which they began to want it, then the others."""
+
+        def turn(cluster_id: ClusterId) -> tuple[datetime, datetime]:
+            cluster = self._clusters[cluster_id]
+            return cluster.wants_slot_since or self._provisioned_at(cluster), cluster.created_at
+
+        return sorted(cluster_ids, key=turn)
 
     def _free_slots(self) -> int:
-        return self._pace.slots - sum(cluster.has_slot for cluster in self._clusters.values())
-
-    def _is_provisioning(self, cluster: Cluster) -> bool:
-        return cluster.state is ClusterState.STARTING and cluster.wants_slot_since is None
+        return self._pace.slots - len(self._slot_holders)
 
     def _provisioned_at(self, cluster: Cluster) -> datetime:
         return cluster.created_at + timedelta(seconds=self._pace.provision_seconds)
 
-    def _put(self, cluster: Cluster) -> None:
-        if self._clusters.get(cluster.cluster_id) != cluster:
-            self._clusters[cluster.cluster_id] = cluster
-            self._changed.add(cluster.cluster_id)
+    def _bootstrapped_at(self, cluster: Cluster) -> datetime:
+        since = cluster.bootstrapping_since or cluster.created_at
+        return since + timedelta(seconds=self._pace.bootstrap_seconds)
+
+    def _terminated_at(self, cluster: Cluster) -> datetime:
+        since = cluster.terminating_since or cluster.created_at
+        return since + timedelta(seconds=self._pace.terminate_seconds)
+
+    def _put(self, cluster: Cluster, now: datetime) -> None:
+        cluster_id = cluster.cluster_id
+        before = self._clusters.get(cluster_id)
+        if before == cluster:
+            return
+        cluster = lifecycle.remember(before, cluster, now)
+        self._clusters[cluster_id] = cluster
+        self._changed.add(cluster_id)
+        self._agenda.at_once([cluster_id])
+        _keep(self._slot_holders, cluster_id, member=cluster.has_slot)
+        _keep(self._queue, cluster_id, member=cluster.wants_slot_since is not None)
+        self._watch(before, cluster, now)
+
+    def _new_steps(
+        self, cluster: Cluster, requests: Iterable[Mapping[str, Any]], now: datetime
+    ) -> tuple[Step, ...]:
+        default = None if self._pace.simulate_seconds is None else StepPlan(self._pace.simulate_seconds)
+        steps = [
+            Step(step_id=StepId(_new_id("s-")), request=dict(request), created_at=now) for request in requests
+        ]
+        return tuple(
+            replace(step, plan=befalling.simulate_step(cluster, step, self.faults, now) or default)
+            for step in steps
+        )
+
+
+def _has_ended(step: Step, now: datetime) -> bool:
+    """Whether a step without a process ends now: a cancelled one does so at once."""
+    if step.state is StepState.CANCEL_PENDING:
+        return True
+    end = step.planned_end
+    return step.state is StepState.RUNNING and end is not None and now >= end
+
+
+def _keep(members: set[ClusterId], cluster_id: ClusterId, *, member: bool) -> None:
+    if member:
+        members.add(cluster_id)
+    else:
+        members.discard(cluster_id)
 
 
 def _new_id(prefix: str, choice: Callable[[str], str] = secrets.choice) -> str:
     return prefix + "".join(choice(_ID_ALPHABET) for _ in range(13))
-
-
-def _new_steps(requests: Iterable[Mapping[str, Any]], now: datetime) -> tuple[Step, ...]:
-    return tuple(
-        Step(step_id=StepId(_new_id("s-")), request=dict(request), created_at=now) for request in requests
-    )

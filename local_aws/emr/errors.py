@@ -7,6 +7,7 @@ class EmrError(Exception):
     """A refused request: `code` is the AWS error code, the text is for a person."""
 
     code = "ValidationException"
+    status = 400
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -26,6 +27,19 @@ class SerializationError(EmrError):
 
 class UnsupportedOperationError(EmrError):
     code = "UnsupportedOperationException"
+
+
+class ThrottlingError(EmrError):
+    code = "ThrottlingException"
+
+
+class InjectedError(EmrError):
+    """An error that a fault asked for."""
+
+    def __init__(self, message: str, *, code: str, status: int) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status
 
 
 class InvalidRequestError(EmrError):

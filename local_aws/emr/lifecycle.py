@@ -10,15 +10,30 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from local_aws.emr.values import Cluster, ClusterState, Failure, Reason, Step, StepId, StepState
+from local_aws.emr.values import (
+    Cluster,
+    ClusterState,
+    Failure,
+    NodeLoss,
+    Past,
+    Reason,
+    Step,
+    StepId,
+    StepPlan,
+    StepState,
+)
 
 ALL_STEPS_COMPLETED = Reason("ALL_STEPS_COMPLETED", "Steps completed")
 # a cluster whose failed steps said CONTINUE ends as TERMINATED, yet with this code
 STEPS_COMPLETED_WITH_ERRORS = Reason("STEP_FAILURE", "Steps completed with errors")
 STEP_FAILURE = Reason("STEP_FAILURE", "Shut down as step failed")
 USER_REQUEST = Reason("USER_REQUEST", "Terminated by user request")
+NO_CAPACITY = Reason("INTERNAL_ERROR", "EC2 has no instances of the requested types.")
 JOB_TERMINATED = Reason(None, "Job terminated")
 NO_REASON = Reason()
+
+# of a cluster's history; a cluster that is kept alive goes to and fro for ever
+STATES_KEPT = 20
 
 _TERMINATES_CLUSTER = ("TERMINATE_CLUSTER", "TERMINATE_JOB_FLOW")
 _ENDS_WELL = (ALL_STEPS_COMPLETED, STEPS_COMPLETED_WITH_ERRORS, USER_REQUEST)
@@ -31,15 +46,23 @@ class StepEnd:
     failure: Failure | None = None
 
 
+# of a step without a process, which ends the moment it is told to
+STOPPED = StepEnd(Failure("Stopped"))
+
+
 def bootstrap(cluster: Cluster, now: datetime) -> Cluster:
-    """The instances are there: STARTING becomes BOOTSTRAPPING, and the cluster holds a slot from here on."""
+    """The instances are there: STARTING becomes BOOTSTRAPPING.
+
+    A cluster whose steps are processes on this machine holds a slot from here on.
+    """
     return replace(
         cluster,
         state=ClusterState.BOOTSTRAPPING,
         reason=Reason(None, "Running bootstrap actions"),
         bootstrapping_since=now,
-        has_slot=True,
+        has_slot=cluster.needs_slot,
         wants_slot_since=None,
+        no_instances=None,
     )
 
 
@@ -49,17 +72,23 @@ def become_ready(cluster: Cluster, now: datetime) -> Cluster:
     return settle(ready, now)
 
 
-def start_step(cluster: Cluster, step_id: StepId, now: datetime) -> Cluster:
+def fail_bootstrap(cluster: Cluster, now: datetime) -> Cluster:
+    """A bootstrap action ended with an exit code other than 0."""
+    message = (
+        f"On the master instance (i-00000000000000000), bootstrap action 1 returned a non-zero return code: "
+        f"{cluster.bootstrap_exit_code}"
+    )
+    return terminate(cluster, Reason("BOOTSTRAP_FAILURE", message), now)
+
+
+def start_step(cluster: Cluster, step_id: StepId, plan: StepPlan | None, now: datetime) -> Cluster:
     started = change_step(
-        cluster, step_id, lambda step: replace(step, state=StepState.RUNNING, started_at=now)
+        cluster, step_id, lambda step: replace(step, state=StepState.RUNNING, started_at=now, plan=plan)
     )
-    return replace(
-        started,
-        state=ClusterState.RUNNING,
-        reason=Reason(None, "Running step"),
-        has_slot=True,
-        wants_slot_since=None,
-    )
+    running = replace(started, state=ClusterState.RUNNING, reason=Reason(None, "Running step"))
+    if plan is not None:
+        return running
+    return replace(running, has_slot=True, used_machine=True, wants_slot_since=None)
 
 
 def settle(cluster: Cluster, now: datetime) -> Cluster:
@@ -81,15 +110,14 @@ def settle(cluster: Cluster, now: datetime) -> Cluster:
     return terminate(cluster, STEPS_COMPLETED_WITH_ERRORS if failed else ALL_STEPS_COMPLETED, now)
 
 
-def add_steps(cluster: Cluster, steps: tuple[Step, ...], now: datetime) -> Cluster:
-    queued = now if cluster.state is ClusterState.WAITING and not cluster.wants_slot_since else None
-    return replace(cluster, steps=cluster.steps + steps, wants_slot_since=queued or cluster.wants_slot_since)
+def add_steps(cluster: Cluster, steps: tuple[Step, ...]) -> Cluster:
+    return replace(cluster, steps=cluster.steps + steps)
 
 
 def end_step(cluster: Cluster, step_id: StepId, end: StepEnd, now: datetime) -> Cluster:
-    """The step's process is gone; its ActionOnFailure decides what becomes of the cluster."""
+    """The step has ended; its ActionOnFailure decides what becomes of the cluster."""
     step = cluster.step(step_id)
-    if step is None or not step.state.has_process:
+    if step is None or not step.state.is_under_way:
         return cluster
     ended = change_step(cluster, step_id, lambda running: _ended_step(cluster, running, end, now))
     if cluster.state is ClusterState.TERMINATING:
@@ -101,6 +129,13 @@ def end_step(cluster: Cluster, step_id: StepId, end: StepEnd, now: datetime) -> 
         if step.action_on_failure != "CONTINUE":
             ended = cancel_pending(ended, now)
     return settle(ended, now)
+
+
+def end_planned_step(cluster: Cluster, step: Step, now: datetime) -> Cluster:
+    """The end of a step that had no process, as its plan has it."""
+    if step.state is StepState.CANCEL_PENDING or step.plan is None:
+        return end_step(cluster, step.step_id, STOPPED, now)
+    return end_step(cluster, step.step_id, StepEnd(step.plan.failure), now)
 
 
 def _ended_step(cluster: Cluster, step: Step, end: StepEnd, now: datetime) -> Step:
@@ -141,7 +176,26 @@ def terminate(cluster: Cluster, reason: Reason, now: datetime) -> Cluster:
     if not cluster.state.takes_changes:
         return cluster
     cancelled = cancel_pending(cluster, now, JOB_TERMINATED)
-    return replace(cancelled, state=ClusterState.TERMINATING, reason=reason, wants_slot_since=None)
+    terminating = replace(
+        cancelled,
+        state=ClusterState.TERMINATING,
+        reason=reason,
+        wants_slot_since=None,
+        terminating_since=now,
+    )
+    for step in terminating.steps:
+        if step.state.is_under_way and step.plan is not None:
+            terminating = end_step(terminating, step.step_id, STOPPED, now)
+    return terminating
+
+
+def lose_nodes(cluster: Cluster, loss: NodeLoss, ended_by: str | None, now: datetime) -> Cluster:
+    """Nodes are gone; `ended_by` says why the cluster cannot go on without them, if it cannot."""
+    losses = tuple(
+        replace(known, at=now, happened=True) if known == loss else known for known in cluster.losses
+    )
+    lost = replace(cluster, losses=losses)
+    return lost if ended_by is None else terminate(lost, Reason("INSTANCE_FAILURE", ended_by), now)
 
 
 def finish(cluster: Cluster, now: datetime) -> Cluster:
@@ -157,7 +211,7 @@ def lose(cluster: Cluster, message: str, now: datetime) -> Cluster:
     cancelled = cancel_pending(cluster, now, JOB_TERMINATED)
     steps = tuple(
         replace(step, state=StepState.INTERRUPTED, reason=Reason(None, message), ended_at=now)
-        if step.state.has_process
+        if step.state.is_under_way
         else step
         for step in cancelled.steps
     )
@@ -176,4 +230,30 @@ def change_step(cluster: Cluster, step_id: StepId, change: Callable[[Step], Step
     return replace(
         cluster,
         steps=tuple(change(step) if step.step_id == step_id else step for step in cluster.steps),
+    )
+
+
+def remember(before: Cluster | None, after: Cluster, now: datetime) -> Cluster:
+    """The cluster with its new state in its history, if it has one."""
+    if before is not None and (before.state, before.reason) == (after.state, after.reason):
+        return after
+    past = Past(now, after.state, after.reason)
+    return replace(after, history=(*after.history[1 - STATES_KEPT :], past))
+
+
+def as_it_was(cluster: Cluster, moment: datetime) -> Cluster | None:
+    """The cluster in the state in which it was then; None before it was made."""
+    if cluster.created_at > moment:
+        return None
+    past = next((past for past in reversed(cluster.history) if past.at <= moment), cluster.history[0])
+
+    def known(time: datetime | None) -> datetime | None:
+        return time if time is not None and time <= moment else None
+
+    return replace(
+        cluster,
+        state=past.state,
+        reason=past.reason,
+        ready_at=known(cluster.ready_at),
+        ended_at=known(cluster.ended_at),
     )

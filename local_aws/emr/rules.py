@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from local_aws.emr.befalling import SIMULATE_TAG
 from local_aws.emr.descriptions import instance_groups
 from local_aws.emr.errors import ValidationError
 from local_aws.steps.spark import SparkArgumentError, parse_spark_submit
@@ -25,11 +27,20 @@ def check_job_flow(request: Mapping[str, Any]) -> None:
         raise ValidationError(f"LogUri {log_uri!r} is not valid: s3://<bucket>/<prefix>/ is accepted.")
     _check_instances(request["Instances"])
     check_steps(request.get("Steps") or ())
+    check_tags(request.get("Tags") or ())
 
 
 def check_steps(steps: Sequence[Mapping[str, Any]]) -> None:
     for step in steps:
         _check_step(step["Name"], step["HadoopJarStep"])
+
+
+def check_tags(tags: Sequence[Mapping[str, Any]]) -> None:
+    for tag in tags:
+        if tag["Key"] == SIMULATE_TAG and not re.fullmatch(r"\d{1,9}(\.\d{1,6})?", tag.get("Value", "")):
+            raise ValidationError(
+                f"Tag {SIMULATE_TAG} has the value {tag.get('Value', '')!r}: seconds such as 3 or 0.5 are accepted."
+            )
 
 
 def _check_instances(instances: Mapping[str, Any]) -> None:

@@ -14,9 +14,32 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from local_aws.emr.values import Cluster, ClusterId, ClusterState, Failure, Reason, Step, StepId, StepState
+from local_aws.emr.values import (
+    Cluster,
+    ClusterId,
+    ClusterState,
+    Failure,
+    NodeLoss,
+    NoInstances,
+    Past,
+    Reason,
+    Step,
+    StepId,
+    StepPlan,
+    StepState,
+)
 
-_TIMES = ("created_at", "started_at", "ended_at", "ready_at", "wants_slot_since", "bootstrapping_since")
+_TIMES = (
+    "at",
+    "bootstrapping_since",
+    "created_at",
+    "ended_at",
+    "gives_up_at",
+    "ready_at",
+    "started_at",
+    "terminating_since",
+    "wants_slot_since",
+)
 
 
 class StoreError(Exception):
@@ -69,6 +92,9 @@ def _cluster(saved: Mapping[str, Any]) -> Cluster:
         "tags": tuple((key, value) for key, value in saved["tags"]),
         "state": ClusterState(saved["state"]),
         "reason": Reason(**saved["reason"]),
+        "losses": tuple(NodeLoss(**_times(loss)) for loss in saved["losses"]),
+        "history": tuple(_past(past) for past in saved["history"]),
+        "no_instances": NoInstances(**_times(saved["no_instances"])) if saved["no_instances"] else None,
     }
     return Cluster(**{field.name: values[field.name] for field in fields(Cluster)})
 
@@ -78,9 +104,22 @@ def _step(saved: Mapping[str, Any]) -> Step:
         "step_id": StepId(saved["step_id"]),
         "state": StepState(saved["state"]),
         "reason": Reason(**saved["reason"]),
-        "failure": Failure(**saved["failure"]) if saved["failure"] else None,
+        "failure": _failure(saved["failure"]),
+        "plan": _plan(saved["plan"]),
     }
     return Step(**{field.name: values[field.name] for field in fields(Step)})
+
+
+def _past(saved: Mapping[str, Any]) -> Past:
+    return Past(datetime.fromisoformat(saved["at"]), ClusterState(saved["state"]), Reason(**saved["reason"]))
+
+
+def _plan(saved: Mapping[str, Any] | None) -> StepPlan | None:
+    return StepPlan(saved["seconds"], _failure(saved["failure"])) if saved else None
+
+
+def _failure(saved: Mapping[str, Any] | None) -> Failure | None:
+    return Failure(**saved) if saved else None
 
 
 def _times(saved: Mapping[str, Any]) -> dict[str, Any]:

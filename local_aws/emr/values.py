@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, NewType
 
@@ -45,7 +45,7 @@ class StepState(str, Enum):
     INTERRUPTED = "INTERRUPTED"
 
     @property
-    def has_process(self) -> bool:
+    def is_under_way(self) -> bool:
         return self in (StepState.RUNNING, StepState.CANCEL_PENDING)
 
 
@@ -62,8 +62,54 @@ class Failure:
     """A step's FailureDetails."""
 
     reason: str
-    message: str
+    message: str | None = None
     log_file: str | None = None
+
+
+@dataclass(frozen=True)
+class Past:
+    """A state that a cluster was in from a moment on."""
+
+    at: datetime
+    state: ClusterState
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class StepPlan:
+    """How a step ends for which no process is started.
+
+    :param seconds: how long it runs; None: until it is cancelled
+    :param failure: how it then fails; None: it completes
+    """
+
+    seconds: float | None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True)
+class NodeLoss:
+    """Nodes that EC2 takes, or took, away from a cluster.
+
+    :param fault_id: the fault that asked for it, so that it takes each cluster's nodes once
+    :param nodes: how many; None: all of that role and market
+    """
+
+    fault_id: str
+    role: str
+    market: str
+    nodes: int | None
+    at: datetime
+    happened: bool = False
+
+
+@dataclass(frozen=True)
+class NoInstances:
+    """EC2 has none of the instances that a cluster asks for, for as long as the fault that says so stands."""
+
+    fault_id: str
+    market: str
+    gives_up_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -74,8 +120,16 @@ class Step:
     state: StepState = StepState.PENDING
     reason: Reason = Reason()
     failure: Failure | None = None
+    plan: StepPlan | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
+
+    @property
+    def planned_end(self) -> datetime | None:
+        """When a step without a process ends by itself."""
+        if self.plan is None or self.plan.seconds is None or self.started_at is None:
+            return None
+        return self.started_at + timedelta(seconds=self.plan.seconds)
 
     @property
     def name(self) -> str:
@@ -103,9 +157,18 @@ class Cluster:
     # a slot is the right to run steps on this machine; it is given first come, first served
     has_slot: bool = False
     wants_slot_since: datetime | None = None
+    # whether a process was ever started for it here: there may then be some to end
+    used_machine: bool = False
+    no_instances: NoInstances | None = None
+    losses: tuple[NodeLoss, ...] = ()
+    # how its bootstrap action is going to fail
+    bootstrap_exit_code: int | None = None
     bootstrapping_since: datetime | None = None
     ready_at: datetime | None = None
+    terminating_since: datetime | None = None
     ended_at: datetime | None = None
+    # the latest states, oldest first
+    history: tuple[Past, ...] = ()
 
     @property
     def name(self) -> str:
@@ -118,6 +181,11 @@ class Cluster:
     @property
     def log_uri(self) -> str | None:
         return self.request.get("LogUri")
+
+    @property
+    def needs_slot(self) -> bool:
+        """Whether it has steps to come that are processes on this machine."""
+        return any(step.state is StepState.PENDING and step.plan is None for step in self.steps)
 
     def step(self, step_id: StepId) -> Step | None:
         return next((step for step in self.steps if step.step_id == step_id), None)
