@@ -18,6 +18,7 @@ from training_job.session import Job, run_job
 def train_and_evaluate(job: Job) -> None:
     """The training, step by step."""
     # these need numpy, and that it is there is only known by now
+    from training_job.deciding import decide  # noqa: PLC0415
     from training_job.evaluation import evaluate  # noqa: PLC0415
     from training_job.learners import learner_for  # noqa: PLC0415
     from training_job.loading import load, load_validation  # noqa: PLC0415
@@ -33,9 +34,13 @@ def train_and_evaluate(job: Job) -> None:
     with job.step("learn"):
         model = learn(train)
     with job.step("evaluate"):
-        evaluations = [evaluate(model, split, job.request.threshold) for split in (test, validation) if split]
+        decision = decide(model, job.request)
+        evaluations = [evaluate(model, split, decision) for split in (test, validation) if split]
     with job.step("save"):
-        together(lambda: save_model(job, model), lambda: save_measurements(job, model, train, evaluations))
+        together(
+            lambda: save_model(job, model, decision),
+            lambda: save_measurements(job, model, decision, train, evaluations),
+        )
     job.succeed()
 
 

@@ -12,7 +12,7 @@ from trainyard.inputs import InputObject, fingerprint
 from trainyard.portfolio import Model
 from trainyard.training import Sha256, Training
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True)

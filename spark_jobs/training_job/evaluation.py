@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F  # noqa: N812 - as all of Spark's own documentation has it
 
 from training_job.ranking import Ranking, rank
 
 if TYPE_CHECKING:
-    from training_job.learners import LearnedModel
+    from training_job.deciding import Decision
+    from training_job.learned import LearnedModel
     from training_job.loading import Split
 
 CURVE_POINTS = 200
@@ -32,23 +31,14 @@ class Evaluation:
     metrics: dict[str, float]
 
 
-def evaluate(model: LearnedModel, split: Split, threshold: float) -> Evaluation:
+def evaluate(model: LearnedModel, split: Split, decision: Decision) -> Evaluation:
     """Score the split once and measure."""
-    ranking = rank(score(model.spark_model, split.rows), row_count=split.row_count, threshold=threshold)
-    return Evaluation(split=split.name, ranking=ranking, metrics=metrics(ranking))
-
-
-def score(spark_model: Any, rows: DataFrame) -> DataFrame:
-    """(score: probability of class 1, label) of each row.
-
-    Calls the JVM's vector_to_array, since Python's stands in a module that imports pandas.
-    """
-    scored = spark_model.transform(rows)
-    java_rows = scored._jdf  # noqa: SLF001 - the bridge to the JVM has no public name
-    functions = rows.sparkSession._jvm.org.apache.spark.ml.functions  # noqa: SLF001
-    as_array = functions.vector_to_array(java_rows.col("probability"), "float64")
-    with_array = DataFrame(java_rows.withColumn("probabilities", as_array), rows.sparkSession)
-    return with_array.select(F.col("probabilities")[1].alias("score"), "label")
+    scored = model.score(split.rows)
+    ranking = rank(scored, row_count=split.row_count, threshold=decision.threshold)
+    measured = metrics(ranking)
+    if not decision.probabilities.known:
+        del measured["log_loss"]
+    return Evaluation(split=split.name, ranking=ranking, metrics=measured)
 
 
 def metrics(ranking: Ranking) -> dict[str, float]:

@@ -63,7 +63,7 @@ class JobError(Exception):
         """
         place = None if self.place is None else {"file": self.place.file, "line": self.place.line}
         return {
-            "format_version": 1,
+            "format_version": 2,
             "training": training,
             "code": self.code,
             "sentence": self.sentence,

@@ -1,53 +1,107 @@
-"""The learners a request may name: how each is built from its parameters, and what it leaves behind.
-
-A further learner is one more entry of LEARNERS.
-"""
+"""The learners a request may name: one entry each in LEARNERS. docs/learners.md tells how to add one."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import numpy as np
-from pyspark.ml.classification import LogisticRegression
+from pyspark.ml import classification as spark
 
 from training_job.failures import JobError
+from training_job.learned import LearnedModel
+from training_job.linear import linear_fit, linear_parameters
+from training_job.trees import boosted_parameters, forest_parameters, trees_fit
 
 if TYPE_CHECKING:
+    from training_job.fitting import Fit
     from training_job.loading import Split
     from training_job.request import LearnerChoice
 
 
 @dataclass(frozen=True)
-class LearnedModel:
-    """A fitted model and how the fit went.
-
-    :param spark_model: scores a DataFrame of ``features`` and can be saved
-    :param kind: names the scoring rule in the artifact
-    :param parameters: all that the scoring rule needs; plain JSON
-    :param objective: value of the training objective where the learner stopped
-    """
-
-    spark_model: Any
-    kind: str
-    parameters: dict[str, Any]
-    iterations: int
-    objective: float
-    warnings: tuple[dict[str, str], ...]
-
-
-@dataclass(frozen=True)
 class Learner:
     """
-    :param accepted: parameter → (what is accepted in words, does a value fit)
-    :param fit: (split to learn from, parameters) → the model
+    :param estimator: class of pyspark.ml.classification that learns
+    :param model: class that it leaves behind, and that loads it again
+    :param kind: names the scoring rule in the artifact
+    :param score_kind: ``probability`` or ``margin``: what its raw score is
+    :param accepted: parameters that a request may set; Spark itself knows which values they take
+    :param fit: (estimator, model) → how the fit went; raises ``learning_diverged``
+    :param parameters: (model, URI of the folder it was saved to) → all that the scoring rule needs; plain JSON
+    :param fixed: parameters that a request may not set
     """
 
-    accepted: Mapping[str, tuple[str, Callable[[Any], bool]]]
-    fit: Callable[..., LearnedModel]
+    estimator: Any
+    model: Any
+    kind: str
+    score_kind: str
+    accepted: frozenset[str]
+    fit: Callable[[Any, Any], Fit]
+    parameters: Callable[[Any, str], dict[str, Any]]
+    fixed: dict[str, Any] = field(default_factory=dict)
+
+
+_LINEAR = frozenset(
+    ["regParam", "maxIter", "tol", "standardization", "fitIntercept", "aggregationDepth", "maxBlockSizeInMB"]
+)
+_TREES = frozenset(
+    [
+        "cacheNodeIds",
+        "featureSubsetStrategy",
+        "maxBins",
+        "maxDepth",
+        "maxMemoryInMB",
+        "minInfoGain",
+        "minInstancesPerNode",
+        "minWeightFractionPerNode",
+        "seed",
+        "subsamplingRate",
+    ]
+)
+
+LEARNERS = {
+    "LogisticRegression": Learner(
+        estimator=spark.LogisticRegression,
+        model=spark.LogisticRegressionModel,
+        kind="logistic_regression",
+        score_kind="probability",
+        accepted=_LINEAR | {"elasticNetParam"},
+        fit=linear_fit,
+        parameters=linear_parameters,
+        fixed={"family": "binomial"},
+    ),
+    "LinearSVC": Learner(
+        estimator=spark.LinearSVC,
+        model=spark.LinearSVCModel,
+        kind="linear_svc",
+        score_kind="margin",
+        accepted=_LINEAR,
+        fit=linear_fit,
+        parameters=linear_parameters,
+    ),
+    "RandomForestClassifier": Learner(
+        estimator=spark.RandomForestClassifier,
+        model=spark.RandomForestClassificationModel,
+        kind="random_forest",
+        score_kind="probability",
+        accepted=_TREES | {"numTrees", "impurity", "bootstrap"},
+        fit=trees_fit,
+        parameters=forest_parameters,
+    ),
+    "GBTClassifier": Learner(
+        estimator=spark.GBTClassifier,
+        model=spark.GBTClassificationModel,
+        kind="gradient_boosted_trees",
+        score_kind="probability",
+        accepted=_TREES | {"maxIter", "stepSize"},
+        fit=trees_fit,
+        parameters=boosted_parameters,
+    ),
+}
+# Spark's own default seed is Python's hash of a name, which is another one in each process
+DEFAULT_SEED = 17
 
 
 def learner_for(choice: LearnerChoice) -> Callable[[Split], LearnedModel]:
@@ -55,82 +109,51 @@ def learner_for(choice: LearnerChoice) -> Callable[[Split], LearnedModel]:
     learner = LEARNERS.get(choice.name)
     if learner is None:
         _refuse("learner.name", choice.name, " or ".join(sorted(LEARNERS)))
-    for name, value in choice.params.items():
+    return partial(_learn, learner, _estimator(learner, choice.params))
+
+
+def load_model(kind: str, folder: str) -> Any:
+    """The Spark model of an artifact's kind that MLlib saved to the folder; raises KeyError for an unknown kind."""
+    by_kind = {learner.kind: learner.model for learner in LEARNERS.values()}
+    return by_kind[kind].load(folder)
+
+
+def _estimator(learner: Learner, params: dict[str, Any]) -> Any:
+    for name in params:
         if name not in learner.accepted:
             _refuse("learner.params", name, f"parameters among {', '.join(sorted(learner.accepted))}")
-        accepted, fits = learner.accepted[name]
-        if not fits(value):
-            _refuse(f"learner.params.{name}", value, accepted)
-    return partial(learner.fit, params=choice.params)
-
-
-def _refuse(field: str, value: object, accepted: str) -> NoReturn:
-    raise JobError("bad_request", f"request.json: {field} is {value!r}; expected {accepted}")
-
-
-def _fit_logistic_regression(split: Split, params: dict[str, Any]) -> LearnedModel:
-    """L-BFGS (OWL-QN where there is an L1 part); the rows stay on the executors."""
-    learner = LogisticRegression(featuresCol="features", labelCol="label", family="binomial", **params)
-    model = learner.fit(split.rows)
-    coefficients, intercept = model.coefficients.toArray(), float(model.intercept)
-    if not (np.isfinite(coefficients).all() and math.isfinite(intercept)):
-        raise JobError(
-            "learning_diverged",
-            "the coefficients are not finite numbers; features of very different scale are the usual cause: "
-            "scale them, or set standardization or a larger regParam",
+    seed = {"seed": DEFAULT_SEED} if "seed" in learner.accepted else {}
+    try:
+        estimator = learner.estimator(
+            featuresCol="features", labelCol="label", **learner.fixed, **{**seed, **params}
         )
-    indices = np.flatnonzero(coefficients)
-    iterations = int(model.summary.totalIterations)
+        # what Spark checks when it fits, by when a cluster has read all rows
+        estimator._transfer_params_to_java()  # noqa: SLF001
+    # Spark raises TypeError, ValueError and classes of its own that differ between versions
+    except Exception as error:  # noqa: BLE001
+        raise JobError("bad_request", f"request.json: learner.params: {_first_line(error)}") from None
+    return estimator
+
+
+def _learn(learner: Learner, estimator: Any, split: Split) -> LearnedModel:
+    """Fit; the rows stay on the executors."""
+    model = estimator.fit(split.rows)
+    fit = learner.fit(estimator, model)
     return LearnedModel(
         spark_model=model,
-        kind="logistic_regression",
-        parameters={
-            "intercept": intercept,
-            "coefficients": {"indices": indices.tolist(), "values": coefficients[indices].tolist()},
-        },
-        iterations=iterations,
-        objective=float(model.summary.objectiveHistory[-1]),
-        warnings=_convergence_warnings(iterations, learner.getMaxIter()),
+        kind=learner.kind,
+        score_kind=learner.score_kind,
+        odds_factor=None,
+        parameters=partial(learner.parameters, model),
+        iterations=fit.iterations,
+        objective=fit.objective,
+        warnings=fit.warnings,
     )
 
 
-def _convergence_warnings(iterations: int, max_iterations: int) -> tuple[dict[str, str], ...]:
-    if iterations < max_iterations:
-        return ()
-    sentence = (
-        f"The learner stopped at its limit of {max_iterations} iterations before it converged: raise maxIter."
-    )
-    return ({"code": "not_converged", "sentence": sentence},)
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
 
 
-def _number_from(lowest: float, highest: float = math.inf) -> Callable[[Any], bool]:
-    def fits(value: Any) -> bool:
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        return is_number and math.isfinite(value) and lowest <= value <= highest
-
-    return fits
-
-
-def _whole_number_from(lowest: int) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= lowest
-
-
-def _is_bool(value: Any) -> bool:
-    return isinstance(value, bool)
-
-
-LEARNERS = {
-    "LogisticRegression": Learner(
-        accepted={
-            "regParam": ("a number of at least 0", _number_from(0)),
-            "elasticNetParam": ("a number from 0 to 1", _number_from(0, 1)),
-            "maxIter": ("a whole number of at least 1", _whole_number_from(1)),
-            "tol": ("a number of at least 0", _number_from(0)),
-            "standardization": ("true or false", _is_bool),
-            "fitIntercept": ("true or false", _is_bool),
-            "aggregationDepth": ("a whole number of at least 2", _whole_number_from(2)),
-            "maxBlockSizeInMB": ("a number of at least 0", _number_from(0)),
-        },
-        fit=_fit_logistic_regression,
-    )
-}
+def _refuse(field_: str, value: object, accepted: str) -> NoReturn:
+    raise JobError("bad_request", f"request.json: {field_} is {value!r}; expected {accepted}")

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from training_job.failures import JobError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from training_job.storage import FileDigest, Storage, encode_json
 if TYPE_CHECKING:
     from training_job.request import Request
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 LARGEST_PLAIN_BYTES = 1 << 20
 
 
@@ -39,13 +39,14 @@ class TrainingFolder:
         with self._lock:
             self._digests[name] = digest
 
-    def save_model(self, spark_model: Any) -> None:
-        """Save below ``model/`` so that MLlib loads it again."""
+    def save_model(self, spark_model: Any) -> str:
+        """Save below ``model/`` so that MLlib loads it again; returns that folder's URI."""
         folder = self._request.output + "model"
         spark_model.write().overwrite().save(folder)
         digests = self._storage.digests_below(folder)
         with self._lock:
             self._digests.update({f"model/{name}": digest for name, digest in digests.items()})
+        return folder
 
     def write_manifest(self) -> None:
         """Write ``manifest.json``: from here on the training has succeeded."""

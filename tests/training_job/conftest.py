@@ -131,7 +131,7 @@ class RequestMaker:
         validation: Sequence[Path] | None = None,
     ) -> dict[str, Any]:
         return {
-            "format_version": 1,
+            "format_version": 2,
             "training": {
                 "deployment": "test",
                 "portfolio": "demo",

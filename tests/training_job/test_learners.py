@@ -8,14 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pyspark.ml.classification import LogisticRegressionModel
-from pyspark.ml.linalg import DenseVector
 from sklearn.datasets import load_svmlight_file
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from tests.training_job.conftest import Finished, RequestMaker
-from training_job import learners
+from training_job import linear
 from trainyard.laptop.demo_data import feature_files
 from trainyard.laptop.travel_shop import sessions, true_scores
 from trainyard.laptop.travel_shops import FLIGHTS, HOTELS
@@ -99,17 +97,6 @@ def test_breast_cancer_is_told_apart(run: Run, requests: RequestMaker, tmp_path:
     assert finished.test_metrics["auc"] > 0.98
 
 
-def test_artifact_scores_as_spark_does(run: Run, requests: RequestMaker, tmp_path: Path) -> None:
-    train, test = write_features("breast_cancer", tmp_path)
-    finished = run(requests.document(train, test, num_features=30, params={"regParam": 0.01}))
-    features, _ = load(test, 30)
-    intercept = finished.json("artifact.json")["parameters"]["intercept"]
-    by_artifact = 1 / (1 + np.exp(-(features @ dense_coefficients(finished) + intercept)))
-    model = LogisticRegressionModel.load((finished.output / "model").as_uri())
-    by_spark = [model.predictProbability(DenseVector(row))[1] for row in features.toarray()]
-    assert np.abs(by_artifact - by_spark).max() < 1e-9
-
-
 def test_lasso_leaves_zeros_out_of_the_artifact(run: Run, requests: RequestMaker, tmp_path: Path) -> None:
     train, test = write_features("breast_cancer", tmp_path)
     params = {"regParam": 0.05, "elasticNetParam": 1.0}
@@ -129,6 +116,6 @@ def test_stopping_short_of_convergence_is_a_warning(run: Run, requests: RequestM
 def test_coefficients_that_are_no_numbers_fail(
     run: Run, requests: RequestMaker, rows: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(learners.np, "isfinite", lambda values: np.zeros(3, dtype=bool))
+    monkeypatch.setattr(linear.np, "isfinite", lambda values: np.zeros(3, dtype=bool))
     failure = run(requests.document([rows], [rows], num_features=3)).failure
     assert failure["code"] == "learning_diverged"

@@ -82,7 +82,7 @@ def put(*path: Any, value: Any) -> Callable[[Any], None]:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (put("format_version", value=2), "format_version is 2; expected 1"),
+        (put("format_version", value=1), "format_version is 1; expected 2"),
         (put("num_features", value=0), "num_features is 0; expected a whole number above 0"),
         (put("num_features", value=True), "num_features is True"),
         (put("label_mapping", value={"0": 0}), "a label for class 0 and a label for class 1"),
@@ -99,7 +99,7 @@ def put(*path: Any, value: Any) -> Callable[[Any], None]:
         (put("champion", value={"model": "x"}), "champion is"),
         (put("group_key", value="user"), "group_key is 'user'"),
         (put("evaluation", value={"bootstrap": 10}), "evaluation is"),
-        (put("learners", value={}), "learners is not a field of format version 1"),
+        (put("learners", value={}), "learners is not a field of format version 2"),
         (put("training", "owner", value="me"), "training.owner is not a field"),
     ],
 )

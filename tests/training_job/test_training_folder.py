@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,6 @@ from pyspark.ml.classification import LogisticRegressionModel
 from pyspark.sql import SparkSession
 
 from tests.training_job.conftest import Finished, RequestMaker, write_rows
-from training_job import training_folder
 
 Run = Callable[[dict[str, Any]], Finished]
 
@@ -65,17 +62,6 @@ def test_artifact_says_whose_it_is(finished: Finished) -> None:
         "attempt": 1,
         "data_date": "2026-11-22",
     }
-
-
-def test_large_artifact_is_gzipped(
-    run: Run, requests: RequestMaker, rows: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(training_folder, "LARGEST_PLAIN_BYTES", 100)
-    finished = run(requests.document([rows], [rows], num_features=3))
-    assert not (finished.output / "artifact.json").exists()
-    assert "artifact.json.gz" in finished.json("manifest.json")["files"]
-    artifact = json.loads(gzip.decompress((finished.output / "artifact.json.gz").read_bytes()))
-    assert artifact["num_features"] == 3
 
 
 def test_profile_sums_each_feature(finished: Finished) -> None:

@@ -289,7 +289,7 @@ class Throttling:
 def put_failure(s3: Any, attempt: ledger.Attempt, *, code: str, sentence: str) -> None:
     bucket, key = split_uri(attempt.output_uri)
     failure = {
-        "format_version": 1,
+        "format_version": 2,
         "training": None,
         "code": code,
         "sentence": sentence,

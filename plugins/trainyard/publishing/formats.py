@@ -10,13 +10,22 @@ import json
 from datetime import date
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
 
-FORMAT_VERSION = 1
+from trainyard.scoring import scorer_of
+
+FORMAT_VERSION = 2
+OLDEST_FORMAT_VERSION = 2
 SHA256 = r"^[0-9a-f]{64}$"
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, lt=2**31)]
 Name = Annotated[str, Field(min_length=1, max_length=100)]
 
@@ -79,47 +88,22 @@ class Request(_Part):
     lineage: Lineage
 
 
-class Coefficients(_Part):
-    """Those that are not zero, by feature index from 0."""
-
-    indices: list[int]
-    values: list[Finite]
-
-    @model_validator(mode="after")
-    def _paired(self) -> Coefficients:
-        if len(self.indices) != len(self.values):
-            raise ValueError(f"{len(self.indices)} indices for {len(self.values)} values")
-        if len(set(self.indices)) != len(self.indices):
-            raise ValueError("an index stands twice")
-        return self
-
-
-class LogisticRegressionParameters(_Part):
-    """Score: 1 / (1 + exp(-(intercept + coefficients · features)))."""
-
-    intercept: Finite
-    coefficients: Coefficients
-
-
 class Artifact(_Part):
-    """``artifact.json``: the model without Spark."""
+    """``artifact.json``: the model without Spark. What cannot score is no artifact."""
 
-    kind: Literal["logistic_regression"]
+    kind: Name
+    score_kind: Literal["probability", "margin"]
     num_features: Count
     feature_space: Name
-    parameters: LogisticRegressionParameters
-    threshold: Probability
+    threshold: Finite
     lineage: dict[str, Any]
 
-    @model_validator(mode="after")
-    def _within_the_features(self) -> Artifact:
-        indices = self.parameters.coefficients.indices
-        if indices and not (min(indices) >= 0 and max(indices) < self.num_features):
-            raise ValueError(
-                f"coefficient indices reach from {min(indices)} to {max(indices)}; "
-                f"accepted are 0 to {self.num_features - 1}"
-            )
-        return self
+    @model_validator(mode="wrap")
+    @classmethod
+    def _scores(cls, document: Any, handler: ModelWrapValidatorHandler[Artifact]) -> Artifact:
+        artifact = handler(document)
+        scorer_of(document)
+        return artifact
 
 
 class Durations(_Part):
@@ -135,7 +119,7 @@ class Metrics(_Part):
     """``metrics.json``: metrics by split and name, ``rows`` among them."""
 
     metrics: dict[Name, dict[Name, Finite]]
-    threshold: Probability
+    threshold: Finite
     durations_seconds: Durations = Durations()
     iterations: Count | None = None
     objective: Finite | None = None
@@ -191,8 +175,9 @@ def parse(format_: type[Format], content: bytes, *, name: str) -> Format:
     except ValueError as error:
         raise FormatError(f"{name} is no JSON ({error}); it may have been cut short") from error
     version = document.get("format_version") if isinstance(document, dict) else None
-    if not isinstance(version, int) or version < 1:
-        raise FormatError(f"{name} has format_version {version!r}; accepted are 1 to {FORMAT_VERSION}")
+    if not isinstance(version, int) or version < OLDEST_FORMAT_VERSION:
+        accepted = f"{OLDEST_FORMAT_VERSION} to {FORMAT_VERSION}"
+        raise FormatError(f"{name} has format_version {version!r}; accepted are {accepted}")
     if version > FORMAT_VERSION:
         raise FormatError(
             f"{name} has format_version {version}, later than the {FORMAT_VERSION} that this trainyard reads: "
@@ -205,7 +190,7 @@ def parse(format_: type[Format], content: bytes, *, name: str) -> Format:
         first = error.errors(include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"]) or "the whole"
         value = "" if isinstance(first["input"], dict | list) else f" (it is {first['input']!r})"
-        raise FormatError(f"{name}: {field}: {first['msg']}{value}") from error
+        raise FormatError(f"{name}: {field}: {first['msg'].removeprefix('Value error, ')}{value}") from error
     _check_storable(document, content, name=name)
     return values
 

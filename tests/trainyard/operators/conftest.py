@@ -132,7 +132,7 @@ class Shop:
 
     def tell_failure(self, attempt: Attempt, code: str) -> None:
         bucket, key = split_uri(attempt.output_uri)
-        failure = {"format_version": 1, "training": None, "code": code, "sentence": "so it is", "lines": []}
+        failure = {"format_version": 2, "training": None, "code": code, "sentence": "so it is", "lines": []}
         body = json.dumps({**failure, "place": None}).encode()
         self.s3.put_object(Bucket=bucket, Key=f"{key}failure.json", Body=body)
 

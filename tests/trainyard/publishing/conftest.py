@@ -93,7 +93,7 @@ class Folder:
             "dag_id": self.training.dag_id,
             "run_id": self.training.run_id,
         }
-        request = {"format_version": 1, "training": self.identity, "lineage": lineage}
+        request = {"format_version": 2, "training": self.identity, "lineage": lineage}
         request |= {"num_features": 240, "feature_space": "hotels-v1"}
         return json.dumps(request | self.request, sort_keys=True).encode()
 
@@ -105,8 +105,9 @@ class Folder:
             "data_date": self.training.data_date.isoformat(),
         }
         artifact = {
-            "format_version": 1,
+            "format_version": 2,
             "kind": "logistic_regression",
+            "score_kind": "probability",
             "num_features": 240,
             "feature_space": "hotels-v1",
             "parameters": {
@@ -114,6 +115,7 @@ class Folder:
                 "coefficients": {"indices": [0, 7, 239], "values": [0.5, -1.25, 3e-05]},
             },
             "threshold": 0.5,
+            "correction": None,
             "calibration": None,
             "label_names": {"0": "0", "1": "1"},
             "lineage": lineage,
@@ -127,7 +129,7 @@ class Folder:
             "recall": 0.7,
         }
         metrics = {
-            "format_version": 1,
+            "format_version": 2,
             "metrics": {"train": {"rows": 40000, "base_rate": 0.2}, "test": on_test},
             "threshold": 0.5,
             "durations_seconds": {"load": 2.5, "learn": 4, "evaluate": 1, "total": 7.75},
@@ -138,7 +140,7 @@ class Folder:
         } | self.metrics
         roc = {"split": "test", "x_name": "false_positive_rate", "y_name": "true_positive_rate"}
         curves = {
-            "format_version": 1,
+            "format_version": 2,
             "curves": {"roc": roc | {"x": [0, 0.25, 1], "y": [0, 0.75, 1]}},
         } | self.curves
         content = json.dumps(artifact, sort_keys=True).encode()
@@ -152,7 +154,7 @@ class Folder:
     def write(self, s3: Any) -> None:
         files = self.files()
         manifest = {
-            "format_version": 1,
+            "format_version": 2,
             "status": "succeeded",
             "training": self.identity,
             "request_sha256": hashlib.sha256(self.request_bytes()).hexdigest(),

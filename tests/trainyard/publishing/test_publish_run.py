@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 TODAY = date(2026, 11, 22)
 YESTERDAY = TODAY - timedelta(days=1)
 JOB_FAILURE = {
-    "format_version": 1,
+    "format_version": 2,
     "code": "malformed_input",
     "sentence": "Line 12 holds no LibSVM.",
     "place": {"file": "s3://features/part-00000", "line": 12},

@@ -35,14 +35,14 @@ def metrics(**on_test: Any) -> dict[str, Any]:
     ("parts", "code", "sentence"),
     [
         (
-            {"manifest": {"format_version": 2}},
+            {"manifest": {"format_version": 3}},
             "format_too_new",
-            "manifest.json has format_version 2, later than the 1",
+            "manifest.json has format_version 3, later than the 2",
         ),
         (
             {"manifest": {"format_version": "1"}},
             "manifest_unreadable",
-            "format_version '1'; accepted are 1 to 1",
+            "format_version '1'; accepted are 2 to 2",
         ),
         ({"manifest": {"status": "failed"}}, "manifest_unreadable", "status: Input should be 'succeeded'"),
         ({"manifest": {"files": {}}}, "file_missing", "manifest.json does not list artifact.json"),
@@ -52,13 +52,13 @@ def metrics(**on_test: Any) -> dict[str, Any]:
             "request.json has sha256 .* the manifest says 0",
         ),
         ({"request": {"num_features": 241}}, "request_changed", "request.json has sha256 .* the ledger says"),
-        ({"artifact": {"format_version": 2}}, "format_too_new", "artifact.json has format_version 2"),
+        ({"artifact": {"format_version": 3}}, "format_too_new", "artifact.json has format_version 3"),
         (
             {"artifact": {"threshold": 1.5}},
             "file_invalid",
-            r"threshold: .* less than or equal to 1 \(it is 1.5\)",
+            r"threshold is 1.5; expected a probability from 0 to 1",
         ),
-        ({"artifact": {"threshold": -0.1}}, "file_invalid", "threshold: .* greater than or equal to 0"),
+        ({"artifact": {"threshold": -0.1}}, "file_invalid", "threshold is -0.1; expected a probability"),
         (
             {"artifact": {"threshold": float("nan")}},
             "file_invalid",
@@ -79,22 +79,22 @@ def metrics(**on_test: Any) -> dict[str, Any]:
         (
             {"artifact": {"kind": "oracle"}},
             "file_invalid",
-            r"kind: Input should be 'logistic_regression' \(it is 'oracle'\)",
+            "kind is 'oracle'; expected logistic_regression, linear_svc",
         ),
         (
             coefficients({"indices": [0], "values": [float("nan")]}),
             "file_invalid",
-            r"values.0: Input should be a finite",
+            "coefficients.values holds what is no finite number",
         ),
         (
             coefficients({"indices": [0], "values": [1e999]}),
             "file_invalid",
-            r"coefficients.values.0: Input should be a fin",
+            "coefficients.values holds what is no finite number",
         ),
         (
             coefficients(TOO_WIDE),
             "file_invalid",
-            "coefficient indices reach from 0 to 240; accepted are 0 to 239",
+            "coefficients: indices reach from 0 to 240; accepted are 0 to 239",
         ),
         (coefficients(UNPAIRED), "file_invalid", "1 indices for 2 values"),
         (coefficients(REPEATED), "file_invalid", "an index stands twice"),
@@ -127,7 +127,7 @@ def metrics(**on_test: Any) -> dict[str, Any]:
                 }
             },
             "file_invalid",
-            "curves.roc: .* 1 x for 0 y",
+            "curves.roc: 1 x for 0 y",
         ),
     ],
 )
@@ -180,7 +180,7 @@ def lose(name: str) -> Callable[[Folder, Any], None]:
 
 
 def cut_manifest(folder: Folder, s3: Any) -> None:
-    folder.put(s3, "manifest.json", b'{"format_version": 1, "status": "succ')
+    folder.put(s3, "manifest.json", b'{"format_version": 2, "status": "succ')
 
 
 @pytest.mark.parametrize(
@@ -230,8 +230,8 @@ def test_an_artifact_that_is_no_gzip_is_refused(yard: Yard, monkeypatch: pytest.
     [
         b"{",
         b'{"format_version": 9, "code": "x", "sentence": "y"}',
-        b'{"format_version": 1, "code": "Not A Code", "sentence": "y"}',
-        b'{"format_version": 1, "code": "x", "sentence": "nul \\u0000"}',
+        b'{"format_version": 2, "code": "Not A Code", "sentence": "y"}',
+        b'{"format_version": 2, "code": "x", "sentence": "nul \\u0000"}',
     ],
 )
 def test_a_failure_that_cannot_be_read_says_nothing(yard: Yard, content: bytes) -> None:
@@ -244,7 +244,7 @@ def test_a_failure_that_cannot_be_read_says_nothing(yard: Yard, content: bytes) 
 
 def test_a_very_long_failure_is_cut(yard: Yard) -> None:
     training: Training = yard.training("hotels")
-    content = json.dumps({"format_version": 1, "code": "x", "sentence": "y" * 5000, "place": {"file": "f"}})
+    content = json.dumps({"format_version": 2, "code": "x", "sentence": "y" * 5000, "place": {"file": "f"}})
     yard.folder(training).put(yard.s3, "failure.json", content.encode())
     told = read_failure(yard.s3, training.attempt_folder(1))
     assert told is not None

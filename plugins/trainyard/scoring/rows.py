@@ -1,0 +1,103 @@
+"""Rows of features, sparse: from LibSVM text or from an array."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+class RowsError(ValueError):
+    """Rows that a model cannot score; the text names the line, and never quotes the data."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of ``num_features`` features; what is not there is 0.
+
+    :param starts: array (rows + 1) of where each row begins in ``indices`` and ``values``
+    :param indices: of the features, from 0, ascending within a row
+    :param values: of the features
+    """
+
+    starts: Any
+    indices: Any
+    values: Any
+    num_features: int
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def part(self, first: int, last: int) -> Rows:
+        """The rows from ``first`` up to ``last``, not included."""
+        begin, end = self.starts[first], self.starts[last]
+        return Rows(
+            starts=self.starts[first : last + 1] - begin,
+            indices=self.indices[begin:end],
+            values=self.values[begin:end],
+            num_features=self.num_features,
+        )
+
+    def row_of_each_value(self) -> Any:
+        """For each of ``values``, the number of its row."""
+        return np.repeat(np.arange(len(self)), np.diff(self.starts))
+
+
+def dense_rows(features: Any) -> Rows:
+    """Rows of an array (rows, features).
+
+    :raises RowsError: the array has no two dimensions, or holds what is no finite number
+    """
+    features = np.asarray(features, dtype=np.float64)
+    if features.ndim != 2:
+        raise RowsError(f"an array of {features.ndim} dimensions; expected (rows, features)")
+    if not np.isfinite(features).all():
+        raise RowsError("the array holds a value that is no finite number")
+    in_row, indices = np.nonzero(features)
+    starts = np.concatenate([[0], np.cumsum(np.bincount(in_row, minlength=len(features)))])
+    return Rows(starts.astype(np.int64), indices, features[in_row, indices], features.shape[1])
+
+
+def libsvm_rows(lines: Iterable[str], *, num_features: int) -> Rows:
+    """Rows of LibSVM text: ``<label> <index>:<value> …``, indices from 1, ascending.
+
+    The label may be missing, since who asks for a score seldom knows it; it is not looked at. Blank lines and what
+    follows a ``#`` are skipped.
+
+    :raises RowsError: names the line, counted from 1
+    """
+    starts, indices, values = [0], [], []
+    for number, line in enumerate(lines, start=1):
+        tokens = line.partition("#")[0].split()
+        if not tokens:
+            continue
+        if ":" not in tokens[0]:
+            del tokens[0]
+        previous = 0
+        for token in tokens:
+            index, value = _feature(token, number)
+            if index <= previous:
+                raise RowsError(f"line {number}: index {index} after {previous}; indices ascend from 1")
+            if index > num_features:
+                raise RowsError(f"line {number}: index {index}; the model has {num_features} features")
+            indices.append(index - 1)
+            values.append(value)
+            previous = index
+        starts.append(len(indices))
+    return Rows(
+        np.array(starts, dtype=np.int64), np.array(indices, dtype=np.int64), np.array(values), num_features
+    )
+
+
+def _feature(token: str, number: int) -> tuple[int, float]:
+    index, colon, value = token.partition(":")
+    try:
+        feature = int(index), float(value)
+    except ValueError:
+        raise RowsError(f"line {number}: expected '<label> <index>:<value> …'") from None
+    if not (colon and math.isfinite(feature[1])):
+        raise RowsError(f"line {number}: the value of feature {index} is no finite number")
+    return feature
