@@ -5,6 +5,8 @@ SHELL := /bin/bash
 # uv is the only thing taken before the lock is read; it is pinned in the lock as well
 UV_VERSION := $(shell sed -n 's/^uv==\([0-9.]*\).*/\1/p' requirements.txt)
 BIN := .venv/bin
+# two test files at once; a file stays in one process, since its tests share a stack, a Spark or a server
+AT_ONCE := --numprocesses=2 --dist=loadfile
 
 help: ## this list
 	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -22,7 +24,7 @@ down: .venv/ready ## stop what `make up` started
 	@exec $(BIN)/python -m trainyard.laptop down
 
 test: .venv/ready ## the test suite
-	@exec $(BIN)/pytest
+	@exec $(BIN)/pytest $(AT_ONCE)
 
 lint: .venv/ready ## ruff, mypy strict, import-linter, the lock against pyproject.toml
 	$(BIN)/ruff format --check .
