@@ -18,7 +18,7 @@ from sqlalchemy import Engine
 
 from trainyard import clusters, ledger
 from trainyard.clusters import Failure
-from trainyard.inputs import list_input
+from trainyard.inputs import InputObject, list_input
 from trainyard.job_flow import JobCode, job_flow_request
 from trainyard.judging import judge
 from trainyard.ledger import Attempt, ClusterId
@@ -171,11 +171,14 @@ def _search(clients: Clients, attempt: Attempt) -> ClusterId | None:
 
 def _list_inputs(s3: Any, order: Order) -> Inputs:
     places = order.model.inputs.resolve(model=order.model.name, data_date=order.training.data_date)
-    marker = order.model.inputs.marker
+
+    def listed(place: str | None) -> tuple[InputObject, ...] | None:
+        return None if place is None else list_input(s3, place, marker=places.marker)
+
     return Inputs(
-        train=list_input(s3, places.train, marker=marker),
-        validation=None if places.validation is None else list_input(s3, places.validation, marker=marker),
-        test=list_input(s3, places.test, marker=marker),
+        train=list_input(s3, places.train, marker=places.marker),
+        validation=listed(places.validation),
+        test=listed(places.test),
     )
 
 

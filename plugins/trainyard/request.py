@@ -17,11 +17,11 @@ FORMAT_VERSION = 2
 
 @dataclass(frozen=True)
 class Inputs:
-    """The objects of each split; ``validation`` is none where the model has none of its own."""
+    """The objects of each split; none where a split has none of its own: it is cut from train, or not there."""
 
     train: Sequence[InputObject]
     validation: Sequence[InputObject] | None
-    test: Sequence[InputObject]
+    test: Sequence[InputObject] | None
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def training_request(
 
     :param deadline: aware time after which the job ends itself
     """
-    everything = [*inputs.train, *(inputs.validation or ()), *inputs.test]
+    everything = [*inputs.train, *(inputs.validation or ()), *(inputs.test or ())]
     request: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "training": {
@@ -54,15 +54,11 @@ def training_request(
             "training_id": training.training_id,
             "attempt": attempt,
         },
-        "inputs": {
-            "train": [asdict(item) for item in inputs.train],
-            "validation": None if inputs.validation is None else [asdict(item) for item in inputs.validation],
-            "test": [asdict(item) for item in inputs.test],
-        },
+        "inputs": _inputs(model, inputs),
         "num_features": model.num_features,
         "feature_space": model.feature_space,
         "label_mapping": dict(model.label_mapping),
-        "group_key": None,
+        "group_key": model.group_key,
         "learner": {"name": model.learner.name, "params": dict(model.learner.params)},
         "threshold": model.threshold.model_dump(mode="json"),
         "evaluation": {},
@@ -80,3 +76,20 @@ def training_request(
         },
     }
     return json.dumps(request, sort_keys=True, indent=1, allow_nan=False).encode()
+
+
+def _inputs(model: Model, inputs: Inputs) -> dict[str, Any]:
+    split = model.inputs.split
+    return {
+        "format": model.inputs.format,
+        "train": _listed(inputs.train),
+        "validation": _listed(inputs.validation),
+        "test": _listed(inputs.test),
+        "split": None if split is None else split.model_dump(mode="json"),
+        "max_bad_lines": model.inputs.max_bad_lines,
+        "negatives_kept": model.inputs.negatives_kept.model_dump(mode="json"),
+    }
+
+
+def _listed(objects: Sequence[InputObject] | None) -> list[dict[str, Any]] | None:
+    return None if objects is None else [asdict(item) for item in objects]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 import numpy as np
 from py4j.protocol import Py4JJavaError
@@ -22,7 +22,8 @@ from training_job.malformed import find_malformed_lines
 from training_job.storage import java_class
 
 if TYPE_CHECKING:
-    from training_job.request import InputObject
+    from training_job.inputs import InputObject
+    from training_job.request import Request
     from training_job.session import Job
     from training_job.storage import Storage
 
@@ -41,9 +42,16 @@ class FeatureProfile:
 
 @dataclass(frozen=True)
 class Split:
-    """One split of the data, cached.
+    """One split of the data, cached. Train and validation have rows of both classes; test may have one class only.
 
-    :param rows: DataFrame of (label: double in {0, 1}, features: vector)
+    :param rows: DataFrame of (label: double in {0, 1}, features: vector), with ``weight`` (double above 0) and
+        ``group`` (long) behind them where ``weight_column`` and ``group_column`` name them
+    :param row_count: rows as they are, without weights; ``positives`` likewise
+    :param profile: sums over rows as they are
+    :param weight_column: ``weight`` where rows weigh differently, by a column of the input or because the split came
+        with negatives left out (each that was kept then weighs 1/r); None: every row weighs 1
+    :param group_column: ``group`` where the request has a group key; None: rows are independent
+    :param weighted_rows: sum of the weights; ``weighted_positives`` likewise
     """
 
     name: str
@@ -51,29 +59,58 @@ class Split:
     row_count: int
     positives: int
     profile: FeatureProfile
+    weight_column: Optional[str]
+    group_column: Optional[str]
+    weighted_rows: float
+    weighted_positives: float
 
     @property
     def base_rate(self) -> float:
-        return self.positives / self.row_count
+        """Weighted share of the positives."""
+        return self.weighted_positives / self.weighted_rows
 
 
 def load(job: Job, split_name: str) -> Split:
     """Load the split; raises JobError where the objects or their rows are not what the request says."""
+    refuse_what_is_not_built(job.request)
     objects: tuple[InputObject, ...] = getattr(job.request.inputs, split_name)
     check_objects(job.storage, objects)
     if not any(each.size for each in objects):
         raise _no_rows(split_name)
     raw = _read_libsvm(job.spark, objects, job.request.num_features)
-    rows = _mapped(raw, job.request.label_mapping).persist(StorageLevel.MEMORY_AND_DISK)
+    mapped = _mapped(raw, job.request.label_mapping)
+    negatives_kept = job.request.inputs.negatives_kept.get(split_name, 1.0)
+    weighted = negatives_kept < 1
+    if weighted:
+        mapped = mapped.withColumn("weight", F.when(F.col("label") == 0, 1 / negatives_kept).otherwise(1.0))
+    rows = mapped.persist(StorageLevel.MEMORY_AND_DISK)
     totals = _totals(job, split_name, rows)
     _check_labels(totals, split_name, job.request.label_mapping)
+    positives, negatives = int(totals["positives"]), totals["row_count"] - int(totals["positives"])
     return Split(
         name=split_name,
-        rows=rows.select("label", "features"),
+        rows=rows.drop("raw_label"),
         row_count=totals["row_count"],
-        positives=int(totals["positives"]),
+        positives=positives,
         profile=_profile(totals),
+        weight_column="weight" if weighted else None,
+        group_column=None,
+        weighted_rows=positives + negatives / negatives_kept,
+        weighted_positives=positives,
     )
+
+
+def refuse_what_is_not_built(request: Request) -> None:
+    """Raise ``bad_request`` for what the contract has and this version of the job cannot do yet."""
+    inputs = request.inputs
+    for what, is_asked in (
+        ("inputs.format parquet", inputs.format == "parquet"),
+        ("inputs.split", inputs.split is not None),
+        ("inputs.max_bad_lines", inputs.max_bad_lines > 0),
+        ("group_key", request.group_key is not None),
+    ):
+        if is_asked:
+            raise JobError("bad_request", f"request.json: {what} is not built yet")
 
 
 def load_validation(job: Job) -> Split | None:

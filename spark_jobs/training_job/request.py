@@ -1,7 +1,4 @@
-"""``request.json`` as frozen values: in its bytes, out a Request, or a ``bad_request`` failure that names the field.
-
-A field that this version does not know is refused, since ignoring it would train something else than was asked for.
-"""
+"""``request.json`` as frozen values: in its bytes, out a Request, or a ``bad_request`` failure that names the field."""
 
 from __future__ import annotations
 
@@ -10,11 +7,15 @@ import json
 import math
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NoReturn
+from typing import Any
 
 from training_job.failures import JobError
+from training_job.fields import FORMAT_VERSION, Fields
+from training_job.inputs import Inputs, parse_inputs
 
-FORMAT_VERSION = 2
+# the token that SVM-rank writes between a row's label and its features
+LIBSVM_GROUP_KEY = "qid"
+RESERVED_COLUMNS = ("label", "features", "indices", "values", "weight")
 
 
 @dataclass(frozen=True)
@@ -30,25 +31,6 @@ class TrainingIdentity:
 
 
 @dataclass(frozen=True)
-class InputObject:
-    """One object to read.
-
-    :param size: bytes when the training was planned
-    """
-
-    uri: str
-    size: int
-    etag: str | None
-
-
-@dataclass(frozen=True)
-class Inputs:
-    train: tuple[InputObject, ...]
-    validation: tuple[InputObject, ...] | None
-    test: tuple[InputObject, ...]
-
-
-@dataclass(frozen=True)
 class LearnerChoice:
     name: str
     params: dict[str, Any]
@@ -59,6 +41,7 @@ class Request:
     """One training, as asked for.
 
     :param label_mapping: label as the data writes it → class 0 or 1
+    :param group_key: what says which rows belong together: a column of Parquet, ``qid`` for LibSVM; None: nothing does
     :param threshold: a decision is ``score >= threshold``
     :param output: folder to write into; ends with a slash
     :param sha256: of the request's bytes
@@ -69,6 +52,7 @@ class Request:
     num_features: int
     feature_space: str
     label_mapping: dict[str, int]
+    group_key: str | None
     learner: LearnerChoice
     threshold: float
     output: str
@@ -83,16 +67,18 @@ def parse_request(content: bytes) -> Request:
         document = json.loads(content)
     except ValueError as error:
         raise JobError("bad_request", f"request.json is not JSON: {error}") from None
-    top = _Fields(document, "")
+    top = Fields(document, "")
     version = top.take("format_version", int, "a whole number")
     if version != FORMAT_VERSION:
         top.refuse("format_version", version, str(FORMAT_VERSION))
+    inputs = parse_inputs(top.fields("inputs"))
     request = Request(
         training=_training(top.fields("training")),
-        inputs=_inputs(top.fields("inputs")),
+        inputs=inputs,
         num_features=top.positive("num_features"),
         feature_space=top.text("feature_space"),
         label_mapping=_label_mapping(top.fields("label_mapping")),
+        group_key=_group_key(top, inputs.format),
         learner=_learner(top.fields("learner")),
         threshold=_threshold(top.fields("threshold")),
         output=top.text("output").rstrip("/") + "/",
@@ -105,7 +91,7 @@ def parse_request(content: bytes) -> Request:
     return request
 
 
-def _training(fields: _Fields) -> TrainingIdentity:
+def _training(fields: Fields) -> TrainingIdentity:
     identity = TrainingIdentity(
         deployment=fields.text("deployment"),
         portfolio=fields.text("portfolio"),
@@ -118,35 +104,7 @@ def _training(fields: _Fields) -> TrainingIdentity:
     return identity
 
 
-def _inputs(fields: _Fields) -> Inputs:
-    train, test = _objects(fields, "train"), _objects(fields, "test")
-    validation = _objects(fields, "validation")
-    fields.end()
-    if train is None or test is None:
-        fields.refuse("train" if train is None else "test", None, "a list of objects {uri, size, etag}")
-    return Inputs(train=train, validation=validation, test=test)
-
-
-def _objects(fields: _Fields, name: str) -> tuple[InputObject, ...] | None:
-    listed = fields.take(name, (list, type(None)), "a list of objects {uri, size, etag}")
-    if listed is None:
-        return None
-    return tuple(_object(_Fields(each, f"{fields.path(name)}[{n}]")) for n, each in enumerate(listed))
-
-
-def _object(fields: _Fields) -> InputObject:
-    listed = InputObject(
-        uri=fields.text("uri"),
-        size=fields.take("size", int, "a size in bytes"),
-        etag=fields.take("etag", (str, type(None)), "a text or null"),
-    )
-    fields.end()
-    if listed.uri.rpartition("/")[2][:1] in ("", "_", "."):
-        fields.refuse("uri", listed.uri, "a file; Spark skips names that start with _ or a dot")
-    return listed
-
-
-def _label_mapping(fields: _Fields) -> dict[str, int]:
+def _label_mapping(fields: Fields) -> dict[str, int]:
     mapping: dict[str, int] = {}
     numbers: dict[float, str] = {}
     for label in fields.names():
@@ -170,13 +128,22 @@ def _number(label: str) -> float | None:
     return None if math.isnan(number) else number
 
 
-def _learner(fields: _Fields) -> LearnerChoice:
+def _group_key(top: Fields, form: str) -> str | None:
+    key: str | None = top.take("group_key", (str, type(None)), "a text or null")
+    if form == "libsvm" and key not in (None, LIBSVM_GROUP_KEY):
+        top.refuse("group_key", key, f"{LIBSVM_GROUP_KEY!r} or null: LibSVM text has no other key")
+    if key in RESERVED_COLUMNS or key == "":
+        top.refuse("group_key", key, "the name of a column of its own")
+    return key
+
+
+def _learner(fields: Fields) -> LearnerChoice:
     choice = LearnerChoice(name=fields.text("name"), params=fields.take("params", dict, "an object"))
     fields.end()
     return choice
 
 
-def _threshold(fields: _Fields) -> float:
+def _threshold(fields: Fields) -> float:
     rule = fields.text("rule")
     if rule != "fixed":
         fields.refuse("rule", rule, "'fixed'")
@@ -187,7 +154,7 @@ def _threshold(fields: _Fields) -> float:
     return value
 
 
-def _deadline(fields: _Fields) -> datetime:
+def _deadline(fields: Fields) -> datetime:
     accepted = "an ISO 8601 time with its offset, such as 2026-11-23T03:00:00+00:00"
     text = fields.text("deadline")
     try:
@@ -199,69 +166,12 @@ def _deadline(fields: _Fields) -> datetime:
     return deadline
 
 
-def _refuse_what_is_not_built(top: _Fields) -> None:
+def _refuse_what_is_not_built(top: Fields) -> None:
     """The contract has these fields; this version of the job can only leave them out."""
-    for name in ("group_key", "champion", "best_recent"):
+    for name in ("champion", "best_recent"):
         value = top.take(name, object, "null")
         if value is not None:
             top.refuse(name, value, "null")
     evaluation = top.take("evaluation", dict, "an object")
     if evaluation:
         top.refuse("evaluation", evaluation, "{}")
-
-
-class _Fields:
-    """One object of the request, from which fields are taken by name and kind; what is left over is refused."""
-
-    def __init__(self, document: Any, where: str) -> None:
-        if not isinstance(document, dict):
-            raise JobError("bad_request", f"request.json: {where or 'the top'}: expected an object")
-        self._document = document
-        self._where = where
-        self._taken: set[str] = set()
-
-    def path(self, name: str) -> str:
-        return f"{self._where}.{name}" if self._where else name
-
-    def names(self) -> list[str]:
-        return list(self._document)
-
-    def take(self, name: str, kind: Any, accepted: str) -> Any:
-        if name not in self._document:
-            raise JobError("bad_request", f"request.json: {self.path(name)} is missing; expected {accepted}")
-        self._taken.add(name)
-        value = self._document[name]
-        # JSON's true is an int to Python
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not object):
-            self.refuse(name, value, accepted)
-        return value
-
-    def text(self, name: str) -> str:
-        value: str = self.take(name, str, "a text")
-        if not value:
-            self.refuse(name, value, "a text that is not empty")
-        return value
-
-    def positive(self, name: str) -> int:
-        value: int = self.take(name, int, "a whole number above 0")
-        if value < 1:
-            self.refuse(name, value, "a whole number above 0")
-        return value
-
-    def fields(self, name: str) -> _Fields:
-        return _Fields(self.take(name, dict, "an object"), self.path(name))
-
-    def end(self) -> None:
-        unknown = sorted(set(self._document) - self._taken)
-        if unknown:
-            raise JobError(
-                "bad_request",
-                f"request.json: {self.path(unknown[0])} is not a field of format version {FORMAT_VERSION}; "
-                f"known there are {', '.join(sorted(self._taken))}",
-            )
-
-    def refuse(self, name: str, value: object, accepted: str) -> NoReturn:
-        raise JobError("bad_request", f"request.json: {self.path(name)} is {value!r}; expected {accepted}")
-
-    def refuse_whole(self, value: object, accepted: str) -> NoReturn:
-        raise JobError("bad_request", f"request.json: {self._where} is {value!r}; expected {accepted}")

@@ -141,9 +141,13 @@ class RequestMaker:
                 "attempt": 1,
             },
             "inputs": {
+                "format": "libsvm",
                 "train": self.listed(train),
                 "validation": None if validation is None else self.listed(validation),
                 "test": self.listed(test),
+                "split": None,
+                "max_bad_lines": 0,
+                "negatives_kept": {},
             },
             "num_features": num_features,
             "feature_space": "hotels-v1",

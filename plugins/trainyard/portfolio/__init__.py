@@ -6,11 +6,12 @@ In: the path of ``<name>.yaml``. Out: a :class:`Portfolio`, or a :class:`Portfol
 
 from trainyard.portfolio.cluster import Cluster, InstanceGroup
 from trainyard.portfolio.gate import Approval, Bound, Gate
+from trainyard.portfolio.inputs import Inputs, InputSplit, NegativesKept
 from trainyard.portfolio.load import load_portfolio
 from trainyard.portfolio.mistakes import Mistake, PortfolioError
 from trainyard.portfolio.overrides import overridden
 from trainyard.portfolio.schema import json_schema
-from trainyard.portfolio.values import Connections, Inputs, Learner, Model, Portfolio, Threshold
+from trainyard.portfolio.values import Connections, Learner, Model, Portfolio, Threshold
 
 __all__ = [
     "Approval",
@@ -18,11 +19,13 @@ __all__ = [
     "Cluster",
     "Connections",
     "Gate",
+    "InputSplit",
     "Inputs",
     "InstanceGroup",
     "Learner",
     "Mistake",
     "Model",
+    "NegativesKept",
     "Portfolio",
     "PortfolioError",
     "Threshold",

@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 from trainyard.portfolio import schema
 from trainyard.portfolio.construct import Path as FieldPath
 from trainyard.portfolio.mistakes import Mistake
-from trainyard.portfolio.rules import REFUSED
+from trainyard.portfolio.rules import CONFLICT, REFUSED
 from trainyard.portfolio.source import Source
 
 _LONGEST_VALUE = 120
@@ -59,7 +59,7 @@ class Findings:
     def of_defaults(self, errors: Iterable[ErrorDetails]) -> None:
         """What is wrong in the shared values alone; what they lack, models may have."""
         for error in errors:
-            if error["type"] != "missing":
+            if error["type"] not in {"missing", CONFLICT}:
                 self._refuse(self._stands(("defaults", *error["loc"])), error)
 
     def of_portfolio(self, errors: Iterable[ErrorDetails], *, models: int) -> None:
@@ -96,7 +96,7 @@ class Findings:
         if error["type"] == "extra_forbidden":
             self.unknown(path)
             return
-        said = error["ctx"]["accepted"] if error["type"] == REFUSED else ""
+        said = error["ctx"]["accepted"] if error["type"] in {REFUSED, CONFLICT} else ""
         if error["loc"][-1] == "[key]":
             path = path[:-1] if path[-1] == "[key]" else path
             said = said or schema.accepted_key(path[:-1])

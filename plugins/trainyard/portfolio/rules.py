@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 
 SENTENCE = "patternErrorMessage"
 REFUSED = "refused"  # type of an error whose message is itself what would be accepted
+CONFLICT = "conflict"  # the same, of values that do not go together: what a model says may still settle it
 
 CRON_PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
 # the ids of tasks that every portfolio's DAG has beside its models' task groups
@@ -47,6 +48,16 @@ def keys(rules: JsonDict) -> JsonDict:
 def refuse(accepted: str) -> PydanticCustomError:
     """The error of a rule that a schema cannot say; ``accepted`` ends the message of the mistake."""
     return PydanticCustomError(REFUSED, "{accepted}", {"accepted": accepted})
+
+
+def conflict(accepted: str) -> PydanticCustomError:
+    """The error of a value that does not go with another one of the same model."""
+    return PydanticCustomError(CONFLICT, "{accepted}", {"accepted": accepted})
+
+
+def missing(accepted: str) -> PydanticCustomError:
+    """The error of a field that only what other fields say makes a required one."""
+    return PydanticCustomError("missing", "{accepted}", {"accepted": accepted})
 
 
 def _cron(expression: str) -> str:

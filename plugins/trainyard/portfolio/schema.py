@@ -136,14 +136,19 @@ def _accepted_value(schema: Schema) -> str:
 
 
 def _accepted_number(schema: Schema, noun: str) -> str:
-    low, above, high = (schema.get(key) for key in ("minimum", "exclusiveMinimum", "maximum"))
+    low, above, high, below = (
+        schema.get(key) for key in ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
+    )
     if (low, high) == (0, 1) and schema["type"] == "integer":
         return "0 or 1"
     if low is not None and high is not None:
         return f"{noun} from {low:g} to {high}"
     if low is not None:
         return f"{noun} of at least {low:g}"
-    return f"{noun} above {above:g}" if above is not None else noun
+    if above is None:
+        return noun
+    limit = f" and of at most {high:g}" if high is not None else f" and below {below:g}" if below else ""
+    return f"{noun} above {above:g}{limit}"
 
 
 def _accepted_mapping(schema: Schema) -> str:
@@ -184,6 +189,7 @@ def _entries(
         path, resolved = f"{prefix}{name}", _resolved(field)
         yield FieldEntry(path, resolved, name in required)
         # inputs are described where every model's stand
-        if "$ref" in field and path != "inputs":
-            definition = field["$ref"].rpartition("/")[2]
-            yield from _entries(f"{path}.", resolved, below[definition], below)
+        choices = (field, *field.get("anyOf", ()))
+        reference = next((choice["$ref"] for choice in choices if "$ref" in choice), None)
+        if reference and path != "inputs":
+            yield from _entries(f"{path}.", resolved, below[reference.rpartition("/")[2]], below)

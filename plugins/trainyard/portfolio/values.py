@@ -15,10 +15,10 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from trainyard.portfolio.cluster import Cluster
 from trainyard.portfolio.gate import Age, Approval, Gate
+from trainyard.portfolio.inputs import Inputs, check_group_key
 from trainyard.portfolio.learners import LearnerParams
 from trainyard.portfolio.rules import (
     Cron,
-    InputTemplate,
     ModelName,
     PortfolioName,
     S3Folder,
@@ -38,32 +38,6 @@ class Connections(Value):
     analytics_db: Text = Field(
         default="analytics_db", description="Airflow connection to the analytics database."
     )
-
-
-class Inputs(Value):
-    """Where a model's features lie: S3 folders of LibSVM files, with placeholders for model and data date."""
-
-    train: InputTemplate = Field(description="What is learned from.")
-    validation: InputTemplate | None = Field(
-        default=None, description="What thresholds are weighed on; none: test."
-    )
-    test: InputTemplate = Field(description="What the metrics are computed on.")
-    marker: Text | None = Field(
-        default="_SUCCESS", description="Object that says a folder is whole; null where any object will do."
-    )
-
-    def resolve(self, *, model: str, data_date: date) -> Inputs:
-        """The same inputs without placeholders, for one model and data date (written as 2026-11-22)."""
-
-        def fill(template: str) -> str:
-            return template.format(model=model, data_date=data_date.isoformat())
-
-        return Inputs(
-            train=fill(self.train),
-            validation=None if self.validation is None else fill(self.validation),
-            test=fill(self.test),
-            marker=self.marker,
-        )
 
 
 class Learner(Value):
@@ -101,6 +75,10 @@ def _label_mapping(mapping: dict[str, int]) -> dict[str, int]:
     return {_plain_number(number): mapping[label] for number, label in sorted(labels.items())}
 
 
+def _group_key(key: str | None, info: ValidationInfo) -> str | None:
+    return check_group_key(key, info.data.get("inputs"))
+
+
 def _plain_number(number: float) -> str:
     return str(int(number)) if number.is_integer() else repr(number)
 
@@ -110,8 +88,16 @@ class Model(Value):
 
     name: str = Field(description="Its key under models.")
     inputs: Inputs = Field(description="Where the features lie.")
+    group_key: Annotated[Text | None, AfterValidator(_group_key)] = Field(
+        default=None,
+        description="What says which rows belong together, such as a user's: a column of Parquet; for LibSVM qid,"
+        " the token between label and features that SVM-rank knows. Null: rows are independent.",
+    )
     num_features: int = Field(
-        ge=1, le=2**31 - 1, description="Number of features: the highest index that a LibSVM row may have."
+        ge=1,
+        le=2**31 - 1,
+        description="Number of features: the highest index that a row of LibSVM may have, whose indices start at 1;"
+        " in Parquet they start at 0.",
     )
     feature_space: Text = Field(
         default_factory=lambda values: values["name"],
