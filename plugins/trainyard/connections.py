@@ -66,9 +66,16 @@ class AirflowClients:
     """The clients of a portfolio's connections, each made when it is first asked for.
 
     A boto3 client takes a worker tenths of a second to make, and most tasks need one of them or none.
+
+    :param cluster_connection: id of the connection that clusters are launched by; none: that of the portfolio
     """
 
     connections: Connections
+    cluster_connection: str | None = None
+
+    @property
+    def emr_conn_id(self) -> str:
+        return self.cluster_connection or self.connections.aws
 
     @cached_property
     def app(self) -> Engine:
@@ -80,11 +87,11 @@ class AirflowClients:
 
     @cached_property
     def emr(self) -> Any:
-        return emr_client(self.connections.aws)
+        return emr_client(self.emr_conn_id)
 
     @cached_property
     def launching_emr(self) -> Any:
-        return launching_emr_client(self.connections.aws)
+        return launching_emr_client(self.emr_conn_id)
 
     @cached_property
     def s3(self) -> Any:

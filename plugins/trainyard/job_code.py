@@ -13,6 +13,7 @@ from trainyard.job_flow import JobCode
 from trainyard.training import S3Uri, Sha256, code_folder, split_uri
 
 SCRIPT = "train_evaluate.py"
+INSTALL_WHEELS = "install_wheels.sh"
 PACKAGE = "training_job"
 # the archive's hash must come from its content, so every file in it has the first date that zip knows
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -24,15 +25,16 @@ class JobCodeMissingError(Exception):
 
 @dataclass(frozen=True)
 class JobSource:
-    """The job's code as bytes, with the sha256 of both together."""
+    """The job's code as bytes, with the sha256 of all of it together."""
 
     script: bytes
     archive: bytes
+    install_wheels: bytes
 
     @property
     def sha256(self) -> Sha256:
         digest = hashlib.sha256()
-        for part in (self.script, self.archive):
+        for part in (self.script, self.archive, self.install_wheels):
             digest.update(hashlib.sha256(part).digest())
         return Sha256(digest.hexdigest())
 
@@ -45,7 +47,21 @@ def read_job_source() -> JobSource:
         for path in sorted((folder / PACKAGE).rglob("*.py")):
             name = path.relative_to(folder).as_posix()
             archive.writestr(zipfile.ZipInfo(name, date_time=_EPOCH), path.read_bytes())
-    return JobSource(script=(folder / SCRIPT).read_bytes(), archive=buffer.getvalue())
+    return JobSource(
+        script=(folder / SCRIPT).read_bytes(),
+        archive=buffer.getvalue(),
+        install_wheels=(folder / INSTALL_WHEELS).read_bytes(),
+    )
+
+
+def staged_code(output_root: str, sha256: Sha256) -> JobCode:
+    """Where the code of that hash lies for clusters to read."""
+    folder = code_folder(output_root, sha256)
+    return JobCode(
+        script=S3Uri(f"{folder}{SCRIPT}"),
+        py_files=S3Uri(f"{folder}{PACKAGE}.zip"),
+        install_wheels=S3Uri(f"{folder}{INSTALL_WHEELS}"),
+    )
 
 
 def stage_job_source(s3: Any, source: JobSource, *, output_root: str) -> JobCode:
@@ -53,11 +69,14 @@ def stage_job_source(s3: Any, source: JobSource, *, output_root: str) -> JobCode
 
     :param s3: a boto3 S3 client
     """
-    folder = code_folder(output_root, source.sha256)
-    code = JobCode(script=S3Uri(f"{folder}{SCRIPT}"), py_files=S3Uri(f"{folder}{PACKAGE}.zip"))
-    bucket, prefix = split_uri(folder)
+    code = staged_code(output_root, source.sha256)
+    bucket, prefix = split_uri(code_folder(output_root, source.sha256))
     present = {item["Key"] for item in s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", ())}
-    for uri, content in ((code.script, source.script), (code.py_files, source.archive)):
+    for uri, content in (
+        (code.script, source.script),
+        (code.py_files, source.archive),
+        (code.install_wheels, source.install_wheels),
+    ):
         key = split_uri(uri)[1]
         if key not in present:
             s3.put_object(Bucket=bucket, Key=key, Body=content)

@@ -22,12 +22,10 @@ from trainyard.inputs import InputObject, list_input
 from trainyard.job_flow import JobCode, job_flow_request
 from trainyard.judging import judge
 from trainyard.ledger import Attempt, ClusterId
-from trainyard.portfolio import Model
+from trainyard.portfolio import GRACE_MINUTES, Model
 from trainyard.request import Inputs, Lineage, training_request
 from trainyard.training import Sha256, Training, split_uri
 
-# An overdue cluster has had this long beyond the job's own deadline to provision and to end by itself.
-GRACE = timedelta(minutes=30)
 # Throttling delays a launch; beyond this the task fails and its next try goes on with the same attempt.
 _THROTTLED_SECONDS = 900
 # how far EMR's clock and the database's may be apart
@@ -116,7 +114,7 @@ def end_attempt(
 def give_up_at(order: Order, attempt: Attempt) -> datetime:
     """When the attempt is overdue: its deadline and a grace later than its launch."""
     begun = attempt.launched_at or attempt.intended_at
-    return begun + timedelta(minutes=order.model.cluster.deadline_minutes) + GRACE
+    return begun + timedelta(minutes=order.model.cluster.deadline_minutes + GRACE_MINUTES)
 
 
 def _last_attempt(clients: Clients, order: Order) -> Attempt | None:

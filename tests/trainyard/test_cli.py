@@ -118,6 +118,37 @@ def test_a_missing_file_is_told(run):
     assert result.stderr.startswith("absent.yaml: portfolio: cannot be read: No such file or directory")
 
 
+def test_a_model_s_request_is_shown_as_emr_would_get_it(run):
+    result = run("validate", DEMO, "--show", "hotels", "--deployment", "laptop")
+    request = json.loads(result.stdout)
+    assert request["Name"].startswith("trainyard-laptop-demo-hotels-")
+    assert request["Instances"]["InstanceGroups"][1]["InstanceType"] == "m7g.xlarge"
+    (step,) = request["Steps"]
+    assert step["HadoopJarStep"]["Args"][:4] == [
+        "spark-submit",
+        "--deploy-mode",
+        "cluster",
+        "--conf",
+    ]
+
+
+def test_an_unknown_model_to_show_is_told_with_the_known_ones(run):
+    result = run("validate", DEMO, "--show", "hotel")
+    assert result.exit_code == 1
+    assert "no model 'hotel'; there are breast_cancer, flights, hotels" in result.stderr
+
+
+def test_what_emr_would_refuse_is_told_as_well(run, tmp_path):
+    file = tmp_path / "demo.yaml"
+    file.write_text(
+        DEMO.read_text().replace("release: emr", "job_flow_role: " + "x" * 10_281 + "\n    release: emr")
+    )
+    result = run("validate", file)
+    assert result.exit_code == 1
+    assert "model hotels: JobFlowRole: " in result.stderr
+    assert "at most 10280 are accepted" in result.stderr
+
+
 def test_validating_loads_neither_airflow_nor_sqlalchemy():
     code = (
         "import sys; from typer.testing import CliRunner; from trainyard.cli import app;"

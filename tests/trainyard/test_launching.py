@@ -18,13 +18,13 @@ from sqlalchemy import Engine
 
 from trainyard import clusters, databases, launching, ledger
 from trainyard.inputs import InputMissingError
-from trainyard.job_flow import JobCode
+from trainyard.job_code import staged_code
 from trainyard.launching import AttemptFailedError, Clients, Order, launch_or_resume
 from trainyard.portfolio import Model
 from trainyard.request import Lineage
-from trainyard.training import S3Uri, Sha256, Training, split_uri
+from trainyard.training import Sha256, Training, split_uri
 
-CODE = JobCode(script=S3Uri("s3://none/train_evaluate.py"), py_files=S3Uri("s3://none/training_job.zip"))
+CODE = staged_code("s3://none/models", Sha256("a" * 64))
 
 
 class Aws:

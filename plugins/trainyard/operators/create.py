@@ -6,8 +6,7 @@ from typing import Any
 
 from airflow.providers.amazon.aws.operators.emr import EmrCreateJobFlowOperator
 
-from trainyard.connections import AirflowClients
-from trainyard.operators.launch import launch, order_of
+from trainyard.operators.launch import clients_of, cluster_connection, launch, order_of
 from trainyard.operators.links import link_cluster
 from trainyard.portfolio import Portfolio
 
@@ -22,13 +21,17 @@ class CreateTrainingCluster(EmrCreateJobFlowOperator):
     """
 
     def __init__(self, *, portfolio: Portfolio, model_name: str, **kwargs: Any) -> None:
-        super().__init__(emr_conn_id=None, aws_conn_id=portfolio.connections.aws, **kwargs)
+        super().__init__(
+            emr_conn_id=None,
+            aws_conn_id=cluster_connection(portfolio, portfolio.models[model_name]),
+            **kwargs,
+        )
         self.portfolio = portfolio
         self.model_name = model_name
 
     def execute(self, context: Any) -> str:
-        clients = AirflowClients(self.portfolio.connections)
         order = order_of(self.portfolio, self.model_name, context)
+        clients = clients_of(self.portfolio, order)
         attempt = launch(clients, order, context)
         link_cluster(self, context, attempt, portfolio=self.portfolio, model_name=self.model_name)
         return str(attempt.cluster_id)

@@ -9,31 +9,43 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowFailException
 
 from trainyard import clusters
+from trainyard.connections import AirflowClients
 from trainyard.inputs import InputMissingError
-from trainyard.job_flow import JobCode
+from trainyard.job_code import staged_code
 from trainyard.launching import AttemptFailedError, Clients, Order, launch_or_resume
 from trainyard.ledger import Attempt
 from trainyard.operators.run_plan import model_of, read_plan, training_of
-from trainyard.portfolio import Portfolio
+from trainyard.portfolio import Model, Portfolio
 from trainyard.request import Lineage
-from trainyard.training import S3Uri, Sha256
+from trainyard.training import Sha256
 
 NOT_LAUNCHED = "not_launched"
+
+
+def clients_of(portfolio: Portfolio, order: Order) -> AirflowClients:
+    """The clients of a training; its cluster may be another account's."""
+    return AirflowClients(portfolio.connections, order.aws_conn_id)
+
+
+def cluster_connection(portfolio: Portfolio, model: Model) -> str:
+    """Id of the Airflow connection to the account that runs a model's clusters."""
+    return model.cluster.connection or portfolio.connections.aws
 
 
 def order_of(portfolio: Portfolio, model_name: str, context: Any) -> Order:
     """What to train, with what code, as the run's plan has it."""
     plan = read_plan(context)
+    model = model_of(portfolio, model_name, plan)
     return Order(
         training=training_of(portfolio, model_name, plan, context["dag_run"]),
-        model=model_of(portfolio, model_name, plan),
-        code=JobCode(script=S3Uri(plan.script), py_files=S3Uri(plan.py_files)),
+        model=model,
+        code=staged_code(portfolio.output_root, Sha256(plan.code_sha256)),
         lineage=Lineage(
             code_sha256=Sha256(plan.code_sha256),
             portfolio_sha256=Sha256(portfolio.sha256),
             overrides=plan.overrides,
         ),
-        aws_conn_id=portfolio.connections.aws,
+        aws_conn_id=cluster_connection(portfolio, model),
     )
 
 

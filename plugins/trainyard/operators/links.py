@@ -22,7 +22,7 @@ def link_cluster(
 ) -> None:
     """Best effort: a link that cannot be made must not fail a task whose cluster runs."""
     try:
-        region_name, aws_partition = connections.console_place(portfolio.connections.aws)
+        region_name, aws_partition = connections.console_place(attempt.aws_conn_id)
         place = {
             "context": context,
             "operator": operator,

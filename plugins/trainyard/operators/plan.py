@@ -12,9 +12,12 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from trainyard import connections, databases, job_code
 from trainyard.connections import AirflowClients
+from trainyard.job_flow import job_flow_request
+from trainyard.launch_check import request_mistakes
 from trainyard.operators.run_plan import CREATE_TASK, PLAN_TASK, RunPlan
-from trainyard.planning import RunRequestError, resolve_run
-from trainyard.portfolio import Portfolio
+from trainyard.planning import RunRequest, RunRequestError, resolve_run
+from trainyard.portfolio import Portfolio, overridden
+from trainyard.training import Sha256, Training
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +59,8 @@ class Plan(BaseBranchOperator):
             source = job_code.read_job_source()
         except (databases.DatabaseError, job_code.JobCodeMissingError) as error:
             raise AirflowFailException(str(error)) from error
-        code = job_code.stage_job_source(clients.s3, source, output_root=self.portfolio.output_root)
+        self._check_requests(account.deployment, request, source.sha256, dag_run)
+        job_code.stage_job_source(clients.s3, source, output_root=self.portfolio.output_root)
         plan = RunPlan(
             deployment=account.deployment,
             data_date=request.data_date,
@@ -64,11 +68,35 @@ class Plan(BaseBranchOperator):
             publish=request.publish,
             overrides=dict(request.overrides),
             code_sha256=source.sha256,
-            script=code.script,
-            py_files=code.py_files,
         )
         context["ti"].xcom_push(key=PLAN_TASK, value=plan.model_dump(mode="json"))
         log.info("data date %s, models %s", plan.data_date, ", ".join(plan.models))
         if plan.overrides:
             log.info("overridden: %s; %s", json.dumps(plan.overrides), _PUBLISHED[plan.publish])
         return [f"{name}.{CREATE_TASK}" for name in plan.models]
+
+    def _check_requests(self, deployment: str, request: RunRequest, code: Sha256, dag_run: Any) -> None:
+        """Every model's cluster is checked before the first is paid for."""
+        models = overridden(self.portfolio, models=request.models, overrides=request.overrides)
+        mistakes = [
+            f"model {name}: {sentence}"
+            for name, model in models.items()
+            for sentence in request_mistakes(
+                job_flow_request(
+                    training=Training(
+                        deployment=deployment,
+                        portfolio=self.portfolio.name,
+                        model=name,
+                        data_date=request.data_date,
+                        dag_id=dag_run.dag_id,
+                        run_id=dag_run.run_id,
+                        output_root=self.portfolio.output_root,
+                    ),
+                    attempt=1,
+                    cluster=model.cluster,
+                    code=job_code.staged_code(self.portfolio.output_root, code),
+                )
+            )
+        ]
+        if mistakes:
+            raise AirflowFailException("EMR would refuse to launch clusters. " + "\n".join(mistakes))

@@ -28,8 +28,6 @@ class RunPlan(BaseModel):
     publish: bool
     overrides: dict[str, Any] = {}
     code_sha256: str
-    script: str
-    py_files: str
 
 
 def read_plan(context: Any) -> RunPlan:

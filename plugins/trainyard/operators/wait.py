@@ -13,7 +13,7 @@ from trainyard.connections import AirflowClients
 from trainyard.judging import judge
 from trainyard.launching import Clients, Order, end_attempt, give_up_at, replace_awaited
 from trainyard.ledger import Attempt, ClusterId
-from trainyard.operators.launch import launch, order_of, told_to_airflow
+from trainyard.operators.launch import clients_of, cluster_connection, launch, order_of, told_to_airflow
 from trainyard.operators.links import link_cluster
 from trainyard.operators.run_plan import CREATE_TASK
 from trainyard.portfolio import Portfolio
@@ -31,14 +31,18 @@ class WaitForTraining(EmrStepSensor):
     def __init__(self, *, portfolio: Portfolio, model_name: str, **kwargs: Any) -> None:
         created = f"{{{{ ti.xcom_pull(task_ids='{model_name}.{CREATE_TASK}') }}}}"
         super().__init__(
-            aws_conn_id=portfolio.connections.aws, job_flow_id=created, step_id="", deferrable=True, **kwargs
+            aws_conn_id=cluster_connection(portfolio, portfolio.models[model_name]),
+            job_flow_id=created,
+            step_id="",
+            deferrable=True,
+            **kwargs,
         )
         self.portfolio = portfolio
         self.model_name = model_name
 
     def execute(self, context: Any) -> None:
-        clients = AirflowClients(self.portfolio.connections)
         order = order_of(self.portfolio, self.model_name, context)
+        clients = clients_of(self.portfolio, order)
         attempt = self._attempt_to_await(clients, order, context)
         if attempt.outcome == "succeeded":
             return
@@ -49,7 +53,7 @@ class WaitForTraining(EmrStepSensor):
                 training_id=attempt.training_id,
                 attempt=attempt.attempt,
                 cluster_id=ClusterId(str(attempt.cluster_id)),
-                aws_conn_id=self.portfolio.connections.aws,
+                aws_conn_id=order.aws_conn_id,
                 region_name=self.region_name,
                 app_db=self.portfolio.connections.app_db,
                 give_up_at=give_up_at(order, attempt).isoformat(),
@@ -64,9 +68,9 @@ class WaitForTraining(EmrStepSensor):
         """
         if event == "success":
             return
-        clients = AirflowClients(self.portfolio.connections)
-        attempts = ledger.attempts(clients.app, event["training_id"])
-        attempt = attempts[event["attempt"] - 1]
+        app = AirflowClients(self.portfolio.connections).app
+        attempt = ledger.attempts(app, event["training_id"])[event["attempt"] - 1]
+        clients = AirflowClients(self.portfolio.connections, attempt.aws_conn_id)
         verdict = judge(attempt, emr=clients.emr, s3=clients.s3)
         failure = verdict.failure
         if verdict.live:

@@ -4,9 +4,10 @@ In: the path of ``<name>.yaml``. Out: a :class:`Portfolio`, or a :class:`Portfol
 :class:`Mistake` for each thing to correct. No Airflow, no AWS, no Spark: a file can be checked anywhere.
 """
 
-from trainyard.portfolio.cluster import Cluster, InstanceGroup
+from trainyard.portfolio.cluster import GRACE_MINUTES, Cluster
 from trainyard.portfolio.gate import Approval, Bound, Gate
 from trainyard.portfolio.inputs import Inputs, InputSplit, NegativesKept
+from trainyard.portfolio.instances import InstanceGroup, WorkerGroup
 from trainyard.portfolio.load import load_portfolio
 from trainyard.portfolio.mistakes import Mistake, PortfolioError
 from trainyard.portfolio.overrides import overridden
@@ -14,6 +15,7 @@ from trainyard.portfolio.schema import json_schema
 from trainyard.portfolio.values import Connections, Learner, Model, Portfolio, Threshold
 
 __all__ = [
+    "GRACE_MINUTES",
     "Approval",
     "Bound",
     "Cluster",
@@ -29,6 +31,7 @@ __all__ = [
     "Portfolio",
     "PortfolioError",
     "Threshold",
+    "WorkerGroup",
     "json_schema",
     "load_portfolio",
     "overridden",

@@ -18,6 +18,8 @@ Path: TypeAlias = tuple[str | int, ...]
 
 # mappings whose values are handed on as the file writes them: 0.10 stays 0.10, true stays true
 AS_WRITTEN = frozenset({"spark_defaults", "tags"})
+# mappings of such mappings
+AS_WRITTEN_WITHIN = frozenset({"configurations"})
 
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9_]{0,17})")
 _NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,3})?")
@@ -82,7 +84,9 @@ class Constructor:
             self._open.discard(id(node))
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
-        as_written = bool(path) and path[-1] in AS_WRITTEN
+        as_written = any(place in AS_WRITTEN for place in path[-1:]) or any(
+            place in AS_WRITTEN_WITHIN for place in path[-2:-1]
+        )
         values: dict[str, Any] = {}
         lines: dict[str, int] = {}
         for key_node, value_node in node.value:

@@ -112,6 +112,11 @@ TEMPLATE_SENTENCE = (
     "an S3 folder that ends in / below a bucket's root, or one object whose name has a dot, such as"
     " s3://bucket/features/{model}/{data_date}/train/, without placeholders but {model} and {data_date}"
 )
+CLUSTER_PATH_SENTENCE = (
+    "an S3 location below a bucket's root such as s3://bucket/python/{release}/{architecture}/, without placeholders"
+    " but {release} and {architecture}"
+)
+OBJECT_SENTENCE = "an S3 object such as s3://bucket/scripts/install.sh"
 FOLDER_SENTENCE = "an S3 folder below a bucket's root such as s3://bucket/models"
 
 _Name = Annotated[str, Field(max_length=64, pattern=_SNAKE_CASE, json_schema_extra=says(NAME_SENTENCE))]
@@ -130,5 +135,15 @@ InputTemplate = Annotated[
 ]
 S3Folder = Annotated[
     str, Field(pattern=rf"^{_BUCKET}(/{_PLAIN}+)+/?$", json_schema_extra=says(FOLDER_SENTENCE))
+]
+S3Object = Annotated[
+    str, Field(pattern=rf"^{_BUCKET}(/{_PLAIN}+)+$", json_schema_extra=says(OBJECT_SENTENCE))
+]
+ClusterPath = Annotated[
+    str,
+    Field(
+        pattern=rf"^{_BUCKET}(/([^/\s{{}}*?#]|\{{release\}}|\{{architecture\}})+)+/?$",
+        json_schema_extra=says(CLUSTER_PATH_SENTENCE),
+    ),
 ]
 Text = Annotated[str, Field(pattern=r"\S", json_schema_extra=says("text that is not empty"))]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from trainyard.portfolio.construct import AS_WRITTEN, Path
+from trainyard.portfolio.construct import AS_WRITTEN, AS_WRITTEN_WITHIN, Path
 from trainyard.portfolio.rules import SENTENCE
 from trainyard.portfolio.values import Portfolio
 
@@ -30,6 +30,12 @@ def json_schema() -> Schema:
         for name, field in definition["properties"].items():
             if name in AS_WRITTEN:
                 _accept_as_written(field)
+            elif name in AS_WRITTEN_WITHIN:
+                within = field.pop("patternProperties", {})
+                field["additionalProperties"] = field.get("additionalProperties") or next(
+                    iter(within.values())
+                )
+                _accept_as_written(field["additionalProperties"])
     properties.update(_layers(names=properties["portfolio"], models=properties.pop("models")))
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -176,7 +182,10 @@ class FieldEntry:
 
 @cache
 def field_entries() -> tuple[FieldEntry, ...]:
-    """Every field of the file once, in the file's order; a model's own below ``defaults``."""
+    """Every field of the file once, in the file's order; a model's own below ``defaults``.
+
+    What several places have in common, such as the volumes of core and task instances, is told at the first.
+    """
     raw = Portfolio.model_json_schema()
     required = {name: set(part.get("required", ())) for name, part in raw["$defs"].items()}
     return tuple(_entries("", _file_schema(), set(raw["required"]), required))
@@ -192,4 +201,6 @@ def _entries(
         choices = (field, *field.get("anyOf", ()))
         reference = next((choice["$ref"] for choice in choices if "$ref" in choice), None)
         if reference and path != "inputs":
-            yield from _entries(f"{path}.", resolved, below[reference.rpartition("/")[2]], below)
+            definition = reference.rpartition("/")[2]
+            if definition in below:
+                yield from _entries(f"{path}.", resolved, below.pop(definition), below)

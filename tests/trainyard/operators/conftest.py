@@ -81,8 +81,6 @@ class Shop:
             models=("hotels",),
             publish=True,
             code_sha256="a" * 64,
-            script="s3://code/train_evaluate.py",
-            py_files="s3://code/training_job.zip",
         )
 
     @property

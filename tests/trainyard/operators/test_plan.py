@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,3 +34,16 @@ def test_a_mistaken_account_fails_the_run_before_anything_is_made(
         )
     assert sentence in str(error.value)
     assert 'expected a JSON object such as {"deployment": "production"}' in str(error.value)
+
+
+def test_a_request_that_emr_would_refuse_fails_the_run_before_anything_is_launched(shop: Shop) -> None:
+    model = shop.portfolio.models["hotels"]
+    cluster = model.cluster.model_copy(update={"job_flow_role": "x" * 10_281})
+    models = {"hotels": model.model_copy(update={"cluster": cluster})}
+    portfolio = shop.portfolio.model_copy(update={"models": models})
+    context = {**shop.context(), "params": {"models": [], "data_date": None, "publish": True}}
+    context["dag_run"].run_after = datetime.now(timezone.utc)
+    with pytest.raises(
+        AirflowFailException, match=r"model hotels: JobFlowRole: .* at most 10280 are accepted"
+    ):
+        Plan(task_id="plan", portfolio=portfolio).choose_branch(context)
