@@ -14,6 +14,9 @@ help: ## this list
 .venv/ready: requirements.txt pyproject.toml
 	@exec bash .ci/make-venv $(UV_VERSION)
 
+.venv-%/ready: requirements-%.txt .venv/ready
+	@exec bash .ci/make-group-venv $*
+
 demo: .venv/ready ## the main job on this machine: start everything, train four models, show the table, stop
 	@exec $(BIN)/python -m trainyard.laptop demo
 
