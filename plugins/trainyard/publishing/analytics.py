@@ -7,17 +7,19 @@ again (after a crash, or to put them right) leaves what writing them once leaves
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Engine, text
 
 from trainyard.ledger import Attempt
+from trainyard.publishing.formats import Interval, Metrics
+from trainyard.publishing.spool import Spool
 from trainyard.publishing.training_folder import TrainedModel
 from trainyard.training import Training
 
-PublishedAs = Literal["activated", "recorded", "measured"]
+PublishedAs = Literal["activated", "held_back", "recorded", "measured"]
 
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('trainyard.analytics.' || :portfolio, 0))")
 
@@ -27,13 +29,30 @@ _DELETE = text("DELETE FROM analytics.training WHERE training_id = ANY(:training
 _TRAINING_COLUMNS = (
     *("training_id", "attempt", "deployment", "portfolio", "model", "data_date", "dag_id", "run_id"),
     *("outcome", "failure_code", "failure_sentence", "published_as", "version_id"),
+    *("decision_code", "decision_sentence", "decision_report"),
     *("cluster_name", "cluster_id", "step_id", "output_uri", "intended_at", "launched_at", "ended_at"),
     *("load_seconds", "learn_seconds", "evaluate_seconds", "job_seconds"),
-    *("train_rows", "test_rows", "num_features", "feature_space", "iterations", "objective", "threshold"),
+    *(
+        "train_rows",
+        "test_rows",
+        "num_features",
+        "feature_space",
+        "iterations",
+        "objective",
+        "threshold",
+        "score_kind",
+    ),
     *("warnings", "request_sha256", "artifact_sha256"),
     *("code_sha256", "portfolio_sha256", "input_fingerprint"),
 )
-_METRIC_COLUMNS = ("training_id", "attempt", "split", "name", "value")
+_METRIC_COLUMNS = (
+    *("training_id", "attempt", "split", "name", "value"),
+    *("standard_error", "low", "high", "level"),
+)
+_COMPARISON_COLUMNS = (
+    *("training_id", "attempt", "against", "version_id", "data_date", "name", "old_value"),
+    *("difference", "standard_error", "low", "high", "level", "rows", "groups"),
+)
 _CURVE_COLUMNS = ("training_id", "attempt", "split", "name", "x_name", "y_name", "x", "y")
 
 
@@ -54,6 +73,9 @@ class AttemptRecord:
     failure_sentence: str | None = None
     published_as: PublishedAs | None = None
     version_id: int | None = None
+    decision_code: str | None = None
+    decision_sentence: str | None = None
+    decision_report: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def number(self) -> int:
@@ -61,17 +83,23 @@ class AttemptRecord:
         return 0 if self.attempt is None else self.attempt.attempt
 
 
-def record_attempts(analytics: Engine, *, portfolio: str, records: Sequence[AttemptRecord]) -> None:
-    """Replace every row of the records' trainings; ``records`` holds all attempts of each."""
+def record_attempts(
+    analytics: Engine, *, portfolio: str, records: Sequence[AttemptRecord], spool: Spool
+) -> None:
+    """Replace every row of the records' trainings; ``records`` holds all attempts of each.
+
+    :param spool: holds what the records' trainings measured
+    """
     training_ids = sorted({record.training.training_id for record in records})
-    trained = [record for record in records if record.trained is not None]
+    rows = _Rows(spool, [record for record in records if record.trained is not None])
     with analytics.begin() as connection:
         # two deletes at once would see nothing of each other's inserts, and those would collide
         connection.execute(_LOCK, {"portfolio": portfolio})
         connection.execute(_DELETE, {"training_ids": training_ids})
-        _copy(connection, "training", _TRAINING_COLUMNS, map(_training_row, records))
-        _copy(connection, "metric", _METRIC_COLUMNS, _metric_rows(trained))
-        _copy(connection, "curve", _CURVE_COLUMNS, _curve_rows(trained))
+        _copy(connection, "training", _TRAINING_COLUMNS, (_training_row(each, spool) for each in records))
+        _copy(connection, "metric", _METRIC_COLUMNS, rows.metrics())
+        _copy(connection, "comparison", _COMPARISON_COLUMNS, rows.comparisons())
+        _copy(connection, "curve", _CURVE_COLUMNS, rows.curves())
 
 
 def _copy(
@@ -84,7 +112,7 @@ def _copy(
             copy.write_row(row)
 
 
-def _training_row(record: AttemptRecord) -> tuple[object, ...]:
+def _training_row(record: AttemptRecord, spool: Spool) -> tuple[object, ...]:
     training, attempt = record.training, record.attempt
     values: dict[str, object] = {
         "training_id": training.training_id,
@@ -100,6 +128,9 @@ def _training_row(record: AttemptRecord) -> tuple[object, ...]:
         "failure_sentence": record.failure_sentence,
         "published_as": record.published_as,
         "version_id": record.version_id,
+        "decision_code": record.decision_code,
+        "decision_sentence": record.decision_sentence,
+        "decision_report": json.dumps(dict(record.decision_report), sort_keys=True),
         "warnings": "[]",
     }
     if attempt is not None:
@@ -107,12 +138,12 @@ def _training_row(record: AttemptRecord) -> tuple[object, ...]:
         times = ("intended_at", "launched_at", "ended_at")
         values |= {name: getattr(attempt, name) for name in (*of_the_ledger, *times)}
     if record.trained is not None:
-        values |= _trained_values(record.trained)
+        values |= _trained_values(record.trained, spool)
     return tuple(values.get(column) for column in _TRAINING_COLUMNS)
 
 
-def _trained_values(trained: TrainedModel) -> dict[str, object]:
-    metrics, lineage = trained.metrics, trained.request.lineage
+def _trained_values(trained: TrainedModel, spool: Spool) -> dict[str, object]:
+    metrics, lineage = trained.metrics(spool), trained.request.lineage
     return {
         "load_seconds": metrics.durations_seconds.load,
         "learn_seconds": metrics.durations_seconds.learn,
@@ -125,7 +156,8 @@ def _trained_values(trained: TrainedModel) -> dict[str, object]:
         "iterations": metrics.iterations,
         "objective": metrics.objective,
         "threshold": trained.artifact.threshold,
-        "warnings": json.dumps(metrics.warnings),
+        "score_kind": trained.artifact.score_kind,
+        "warnings": json.dumps([warning.model_dump() for warning in metrics.warnings]),
         "artifact_sha256": trained.artifact_sha256,
         "code_sha256": lineage.code_sha256,
         "portfolio_sha256": lineage.portfolio_sha256,
@@ -133,17 +165,57 @@ def _trained_values(trained: TrainedModel) -> dict[str, object]:
     }
 
 
-def _metric_rows(records: Sequence[AttemptRecord]) -> Iterator[tuple[object, ...]]:
-    for record in records:
-        splits = record.trained.metrics.metrics if record.trained else {}
-        for split, metrics in splits.items():
-            for name, value in metrics.items():
-                yield record.training.training_id, record.number, split, name, value
+@dataclass(frozen=True)
+class _Rows:
+    """The rows of what trainings measured, read back from the spool one training at a time."""
+
+    spool: Spool
+    records: Sequence[AttemptRecord]
+
+    def metrics(self) -> Iterator[tuple[object, ...]]:
+        for key, metrics in self._metrics():
+            for split in metrics.metrics.keys() | metrics.intervals.keys():
+                values, intervals = metrics.metrics.get(split, {}), metrics.intervals.get(split, {})
+                for name in values.keys() | intervals.keys():
+                    interval = intervals.get(name)
+                    value = values[name] if name in values else intervals[name].value
+                    yield *key, split, name, value, *_bounds(interval)
+
+    def comparisons(self) -> Iterator[tuple[object, ...]]:
+        for key, metrics in self._metrics():
+            for against, old in metrics.comparisons.by_name().items():
+                for name in old.metrics.keys() | old.differences.keys():
+                    difference = old.differences.get(name)
+                    found = (None, *_bounds(None), None, None)
+                    if difference is not None:
+                        found = (
+                            difference.value,
+                            *_bounds(difference),
+                            difference.rows,
+                            difference.groups,
+                        )
+                    yield *key, against, old.version_id, old.data_date, name, old.metrics.get(name), *found
+
+    def curves(self) -> Iterator[tuple[object, ...]]:
+        for key, trained in self._trained():
+            for name, curve in trained.curves(self.spool).curves.items():
+                yield *key, curve.split, name, curve.x_name, curve.y_name, _array(curve.x), _array(curve.y)
+
+    def _metrics(self) -> Iterator[tuple[tuple[str, int], Metrics]]:
+        return ((key, trained.metrics(self.spool)) for key, trained in self._trained())
+
+    def _trained(self) -> Iterator[tuple[tuple[str, int], TrainedModel]]:
+        for record in self.records:
+            if record.trained is not None:
+                yield (record.training.training_id, record.number), record.trained
 
 
-def _curve_rows(records: Sequence[AttemptRecord]) -> Iterator[tuple[object, ...]]:
-    for record in records:
-        curves = record.trained.curves.curves if record.trained else {}
-        for name, curve in curves.items():
-            axes = (curve.x_name, curve.y_name, curve.x, curve.y)
-            yield record.training.training_id, record.number, curve.split, name, *axes
+def _bounds(interval: Interval | None) -> tuple[float | None, ...]:
+    if interval is None:
+        return None, None, None, None
+    return interval.standard_error, interval.low, interval.high, interval.level
+
+
+def _array(numbers: Sequence[float]) -> str:
+    """An array as PostgreSQL reads it; the driver takes five times as long over a list of its own."""
+    return "{" + ",".join(map(repr, numbers)) + "}"

@@ -7,19 +7,11 @@ finite: a NaN would travel unseen into a score or a chart.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import date
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ModelWrapValidatorHandler,
-    ValidationError,
-    model_validator,
-)
-
-from trainyard.scoring import scorer_of
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 FORMAT_VERSION = 2
 OLDEST_FORMAT_VERSION = 2
@@ -28,6 +20,7 @@ SHA256 = r"^[0-9a-f]{64}$"
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, lt=2**31)]
 Name = Annotated[str, Field(min_length=1, max_length=100)]
+Code = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 
 
 class FormatError(ValueError):
@@ -41,11 +34,13 @@ class FormatError(ValueError):
         self.too_new = too_new
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
+    """What the files' parts share: they cannot change, and what they do not name is left alone."""
+
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class Identity(_Part):
+class Identity(Part):
     """Whose folder it is."""
 
     deployment: str
@@ -56,14 +51,14 @@ class Identity(_Part):
     attempt: int
 
 
-class File(_Part):
+class File(Part):
     """What the manifest promises of one file."""
 
     sha256: str = Field(pattern=SHA256)
     size: int = Field(ge=0)
 
 
-class Manifest(_Part):
+class Manifest(Part):
     """``manifest.json``, by which a training counts."""
 
     status: Literal["succeeded"]
@@ -72,7 +67,7 @@ class Manifest(_Part):
     files: dict[str, File]
 
 
-class Lineage(_Part):
+class Lineage(Part):
     """What a model was made from."""
 
     code_sha256: str | None = None
@@ -80,7 +75,7 @@ class Lineage(_Part):
     input_fingerprint: str | None = None
 
 
-class Request(_Part):
+class Request(Part):
     """``request.json``: what was asked for."""
 
     num_features: Count
@@ -88,25 +83,7 @@ class Request(_Part):
     lineage: Lineage
 
 
-class Artifact(_Part):
-    """``artifact.json``: the model without Spark. What cannot score is no artifact."""
-
-    kind: Name
-    score_kind: Literal["probability", "margin"]
-    num_features: Count
-    feature_space: Name
-    threshold: Finite
-    lineage: dict[str, Any]
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _scores(cls, document: Any, handler: ModelWrapValidatorHandler[Artifact]) -> Artifact:
-        artifact = handler(document)
-        scorer_of(document)
-        return artifact
-
-
-class Durations(_Part):
+class Durations(Part):
     """Seconds."""
 
     load: Finite | None = None
@@ -115,15 +92,77 @@ class Durations(_Part):
     total: Finite | None = None
 
 
-class Metrics(_Part):
+class Warned(Part):
+    """What the job would have a person look at."""
+
+    code: Code
+    sentence: str = ""
+    value: Finite | None = None
+    split: Name | None = None
+
+
+class Interval(Part):
+    """How sure a figure is: its standard error and the bounds at one level of confidence."""
+
+    value: Finite
+    standard_error: Finite | None = None
+    low: Finite | None = None
+    high: Finite | None = None
+    level: Finite | None = None
+
+
+class Difference(Interval):
+    """A figure of the new model minus the old one's, on the same rows."""
+
+    rows: Count | None = None
+    groups: Count | None = None
+
+
+class Comparison(Part):
+    """An old version on the very rows that the new model was tested on."""
+
+    version_id: int
+    training_id: str
+    attempt: int
+    data_date: date
+    metrics: dict[Name, Finite] = {}
+    differences: dict[Name, Difference] = {}
+
+
+class ThresholdRule(Part):
+    """The rule by which the threshold was chosen.
+
+    :param feasible: whether any threshold keeps it
+    """
+
+    rule: Name
+    feasible: bool = True
+
+
+class Comparisons(Part):
+    """What the new model was compared with."""
+
+    champion: Comparison | None = None
+    best_recent: Comparison | None = None
+
+    def by_name(self) -> dict[str, Comparison]:
+        """Those that were made."""
+        pairs = {"champion": self.champion, "best_recent": self.best_recent}
+        return {name: comparison for name, comparison in pairs.items() if comparison is not None}
+
+
+class Metrics(Part):
     """``metrics.json``: metrics by split and name, ``rows`` among them."""
 
     metrics: dict[Name, dict[Name, Finite]]
+    intervals: dict[Name, dict[Name, Interval]] = {}
+    comparisons: Comparisons = Comparisons()
     threshold: Finite
+    threshold_rule: ThresholdRule | None = None
     durations_seconds: Durations = Durations()
     iterations: Count | None = None
     objective: Finite | None = None
-    warnings: list[dict[str, Any]] = []
+    warnings: list[Warned] = []
 
     def rows(self, split: str) -> int | None:
         """How many rows the split had."""
@@ -131,7 +170,7 @@ class Metrics(_Part):
         return None if rows is None else int(rows)
 
 
-class Curve(_Part):
+class Curve(Part):
     """Points of one curve on one split."""
 
     split: Name
@@ -147,21 +186,21 @@ class Curve(_Part):
         return self
 
 
-class Curves(_Part):
+class Curves(Part):
     """``curves.json``, by name."""
 
     curves: dict[Name, Curve]
 
 
-class JobFailure(_Part):
+class JobFailure(Part):
     """``failure.json`` without its offending lines, which are users' data and stay in S3."""
 
-    code: str = Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")
+    code: Code
     sentence: str
     place: dict[str, Any] | None = None
 
 
-Format = TypeVar("Format", bound=_Part)
+Format = TypeVar("Format", bound=Part)
 
 
 def parse(format_: type[Format], content: bytes, *, name: str) -> Format:
@@ -170,8 +209,22 @@ def parse(format_: type[Format], content: bytes, *, name: str) -> Format:
     :param name: the file's name, for the error's text
     :raises FormatError: the content is no such file
     """
+    document = read_document(content, name=name)
+    values = validated(format_, document, name=name)
+    check_storable(document, content, name=name)
+    return values
+
+
+def read_document(
+    content: bytes | bytearray, *, name: str, loads: Callable[[bytes | bytearray], Any] = json.loads
+) -> dict[str, Any]:
+    """The JSON object of a format version that is read here.
+
+    :param loads: what reads JSON
+    :raises FormatError: the content is none
+    """
     try:
-        document = json.loads(content)
+        document = loads(content)
     except ValueError as error:
         raise FormatError(f"{name} is no JSON ({error}); it may have been cut short") from error
     version = document.get("format_version") if isinstance(document, dict) else None
@@ -184,21 +237,25 @@ def parse(format_: type[Format], content: bytes, *, name: str) -> Format:
             "deploy the trainyard that the job belongs to",
             too_new=True,
         )
+    return dict(document)
+
+
+def validated(format_: type[Format], document: dict[str, Any], *, name: str) -> Format:
+    """The document as a value; raises FormatError with field and value."""
     try:
-        values = format_.model_validate(document)
+        return format_.model_validate(document)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"]) or "the whole"
         value = "" if isinstance(first["input"], dict | list) else f" (it is {first['input']!r})"
         raise FormatError(f"{name}: {field}: {first['msg'].removeprefix('Value error, ')}{value}") from error
-    _check_storable(document, content, name=name)
-    return values
 
 
-def _check_storable(document: object, content: bytes, *, name: str) -> None:
+def check_storable(document: object, content: bytes | bytearray, *, name: str) -> None:
     """Refuse what Python reads as JSON and PostgreSQL does not store, wherever in the file it stands."""
     try:
-        json.dumps(document, allow_nan=False, ensure_ascii=False).encode()
+        # arrays that are not lists are for their reader to check
+        json.dumps(document, allow_nan=False, ensure_ascii=False, default=lambda _: None).encode()
     except ValueError as error:
         raise FormatError(
             f"{name} holds a number or a character that JSON does not have ({error})"

@@ -2,13 +2,14 @@
 
 Killed anywhere and run again, it ends in the same state, by this order:
 
-1. Everything is read before anything is published: the ledger, then each attempt's folder. A store that is down fails
-   the task here, with nothing done.
-2. One transaction on the application database records every version and makes every activation of the run. Killed in
-   it, nothing of it is there. It goes first since what serves must not wait for analytics, and since its version ids
-   are what analytics refers to. Run again after its commit, each training is found to have its version and nothing
-   is added: a version's training id is unique, and only a version recorded in this very transaction is ever activated
-   by it. So a rollback that a person made between the two runs holds.
+1. Everything is read before anything is published: the ledger, then each attempt's folder, which is checked and
+   kept in a spool on disk. A store that is down fails the task here, with nothing done.
+2. One transaction on the application database records every version, what was decided about it, and makes every
+   activation of the run. Killed in it, nothing of it is there. It goes first since what serves must not wait for
+   analytics, and since its version ids are what analytics refers to. Run again after its commit, each training is
+   found to have its version and nothing is added: a version's training id is unique, and only a version recorded in
+   this very transaction is ever activated by it. So a rollback that a person made between the two runs holds, and
+   what was decided is read back, not decided anew.
 3. One transaction on the analytics database replaces all rows of the run's trainings by what steps 1 and 2 say.
    Killed in it, the rows from before are there; run again, the same rows are written, since step 2 gives the same
    versions back.
@@ -35,24 +36,35 @@ from trainyard.publishing.analytics import AttemptRecord, record_attempts
 from trainyard.publishing.application import (
     Candidate,
     PublishedVersion,
+    champions,
     publish_versions,
     published_versions,
 )
-from trainyard.publishing.training_folder import RefusedError, read_failure, read_trained_model
+from trainyard.publishing.deciding import Challenger, Champion, Verdict, feature_count_mistake
+from trainyard.publishing.spool import Spool
+from trainyard.publishing.training_folder import (
+    RefusedError,
+    TrainedModel,
+    read_failure,
+    read_trained_model,
+)
 from trainyard.training import Training, TrainingId
+
+_OUTCOME_WORDS = {"held_back": "held back", "recorded": "recorded, not activated"}
 
 # boto3 keeps ten connections for a client
 _READERS = 8
 
-Status = Literal["activated", "recorded", "measured", "failed"]
+Status = Literal["activated", "held_back", "recorded", "measured", "skipped", "failed"]
 
 
 @dataclass(frozen=True)
 class ModelOutcome:
     """How publishing ended for one model.
 
-    :param status: ``activated``: its version serves or has served; ``recorded``: a version is kept, but what serves
-        has newer data; ``measured``: only metrics were wanted; ``failed``: there was nothing to publish
+    :param status: ``activated``: its version serves or has served; ``held_back``: a version is kept, which did not
+        pass; ``recorded``: a version is kept, but what serves has newer data or is pinned; ``measured``: only metrics
+        were wanted; ``skipped``: nothing was to be trained; ``failed``: there was nothing to publish
     :param sentence: for a person
     """
 
@@ -65,10 +77,14 @@ class ModelOutcome:
 
 @dataclass(frozen=True)
 class NotLaunched:
-    """Why a training got no cluster."""
+    """Why a training got no cluster.
+
+    :param skipped: it needed none, which is no failure
+    """
 
     code: str
     sentence: str
+    skipped: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,13 +117,17 @@ def publish_run(  # noqa: PLR0913 (what a run is, and where it goes)
     :raises botocore.exceptions.BotoCoreError: S3 does not do its part; run it again
     """
     _check_one_run(trainings, portfolio=portfolio, data_date=data_date)
-    records = _read(app, s3, trainings, not_launched)
-    if activate:
-        publish_versions(
-            app, portfolio=portfolio, candidates=_candidates(records), actor=f"run {run_id} of DAG {dag_id}"
+    with Spool() as spool:
+        records = _read(app, s3, trainings, not_launched, spool)
+        if activate:
+            actor = f"run {run_id} of DAG {dag_id}"
+            publish_versions(
+                app, portfolio=portfolio, candidates=_candidates(records), actor=actor, spool=spool
+            )
+        published = published_versions(app, training_ids=list(records))
+        record_attempts(
+            analytics, portfolio=portfolio, records=_with_publication(records, published), spool=spool
         )
-    published = published_versions(app, training_ids=list(records))
-    record_attempts(analytics, portfolio=portfolio, records=_with_publication(records, published))
     return RunReport(
         tuple(_outcome(attempts, published.get(training_id)) for training_id, attempts in records.items())
     )
@@ -133,16 +153,24 @@ def _check_one_run(trainings: Sequence[Training], *, portfolio: str, data_date: 
 
 
 def _read(
-    app: Engine, s3: Any, trainings: Sequence[Training], not_launched: Mapping[str, NotLaunched]
+    app: Engine,
+    s3: Any,
+    trainings: Sequence[Training],
+    not_launched: Mapping[str, NotLaunched],
+    spool: Spool,
 ) -> Records:
     """Every attempt of every training, at least one record each."""
     attempts = attempts_by_training(app, [training.training_id for training in trainings])
+    models = [training.model for training in trainings]
+    with app.connect() as connection:
+        live = champions(connection, portfolio=trainings[0].portfolio, models=models) if trainings else {}
 
     def read(training: Training) -> list[AttemptRecord]:
-        made = attempts[training.training_id]
-        return [_read_attempt(app, s3, training, attempt) for attempt in made] or [
-            _without_attempt(training, not_launched.get(training.model))
-        ]
+        champion = live.get(training.model)
+        return [
+            _read_attempt(app, s3, training, attempt, champion=champion, spool=spool)
+            for attempt in attempts[training.training_id]
+        ] or [_without_attempt(training, not_launched.get(training.model))]
 
     with ThreadPoolExecutor(_READERS) as readers:
         return {records[0].training.training_id: records for records in readers.map(read, trainings)}
@@ -154,15 +182,18 @@ def _without_attempt(training: Training, told: NotLaunched | None) -> AttemptRec
         training=training,
         attempt=None,
         trained=None,
-        outcome="failed",
+        outcome="skipped" if told and told.skipped else "failed",
         failure_code=told.code if told else "no_manifest",
         failure_sentence=told.sentence if told else unknown,
     )
 
 
-def _read_attempt(app: Engine, s3: Any, training: Training, attempt: Attempt) -> AttemptRecord:
+def _read_attempt(
+    app: Engine, s3: Any, training: Training, attempt: Attempt, *, champion: Champion | None, spool: Spool
+) -> AttemptRecord:
     try:
-        trained = read_trained_model(s3, attempt)
+        trained = read_trained_model(s3, attempt, spool)
+        _check_width(trained, training, champion)
     except RefusedError as refusal:
         code, sentence = _cause(s3, attempt, refusal)
         return AttemptRecord(
@@ -179,6 +210,15 @@ def _read_attempt(app: Engine, s3: Any, training: Training, attempt: Attempt) ->
             app, training_id=attempt.training_id, attempt=attempt.attempt, outcome="succeeded"
         )
     return AttemptRecord(training=training, attempt=attempt, trained=trained, outcome="succeeded")
+
+
+def _check_width(trained: TrainedModel, training: Training, champion: Champion | None) -> None:
+    """Refuse another feature count in the feature space of what serves."""
+    artifact = trained.artifact
+    challenger = Challenger(training.data_date, artifact.feature_space, artifact.num_features)
+    mistake = None if champion is None else feature_count_mistake(challenger, champion)
+    if mistake is not None:
+        raise RefusedError("feature_count_changed", f"{trained.artifact_uri}: {mistake}")
 
 
 def _cause(s3: Any, attempt: Attempt, refusal: RefusedError) -> tuple[str, str]:
@@ -207,10 +247,25 @@ def _publishable(attempts: Sequence[AttemptRecord]) -> AttemptRecord | None:
 def _candidates(records: Records) -> list[Candidate]:
     chosen = (_publishable(attempts) for attempts in records.values())
     return [
-        Candidate(training=record.training, attempt=record.number, trained=record.trained)
+        Candidate(
+            training=record.training,
+            attempt=record.number,
+            trained=record.trained,
+            verdict=_verdict(record.trained),
+        )
         for record in chosen
         if record is not None and record.trained is not None
     ]
+
+
+def _verdict(trained: TrainedModel) -> Verdict | None:
+    if trained.feasible:
+        return None
+    return Verdict(
+        passes=False,
+        code="threshold_infeasible",
+        sentence="no threshold keeps the rule that the portfolio asks for; metrics.json says what was possible",
+    )
 
 
 def _with_publication(
@@ -234,18 +289,23 @@ def _of_version(record: AttemptRecord, version: PublishedVersion) -> AttemptReco
     if record.number != version.attempt or record.trained is None:
         return record
     return replace(
-        record, published_as="activated" if version.activated else "recorded", version_id=version.version_id
+        record,
+        published_as=version.outcome,
+        version_id=version.version_id,
+        decision_code=version.code,
+        decision_sentence=version.sentence,
+        decision_report=version.report,
     )
 
 
 def _outcome(attempts: Sequence[AttemptRecord], version: PublishedVersion | None) -> ModelOutcome:
     model, last = attempts[-1].training.model, attempts[-1]
     if version is not None:
-        status: Status = "activated" if version.activated else "recorded"
-        return ModelOutcome(model, status, version.version_id, None, _sentence(version, attempts))
+        return ModelOutcome(model, version.outcome, version.version_id, None, _sentence(version, attempts))
     if _publishable(attempts) is not None:
         return ModelOutcome(model, "measured", None, None, "metrics recorded, no version was wanted")
-    return ModelOutcome(model, "failed", None, last.failure_code, last.failure_sentence or "")
+    status: Status = "skipped" if last.outcome == "skipped" else "failed"
+    return ModelOutcome(model, status, None, last.failure_code, last.failure_sentence or "")
 
 
 def _sentence(version: PublishedVersion, attempts: Sequence[AttemptRecord]) -> str:
@@ -253,10 +313,12 @@ def _sentence(version: PublishedVersion, attempts: Sequence[AttemptRecord]) -> s
     live = f"version {version.live_version_id} of data date {version.live_data_date} serves"
     if version.live_version_id == version.version_id:
         sentence = f"{name} serves"
-    elif version.activated:
+    elif version.outcome == "activated":
         sentence = f"{name} was activated; now {live}"
+    elif version.live_version_id is None:
+        sentence = f"{name} is {_OUTCOME_WORDS[version.outcome]}, nothing serves yet: {version.sentence}"
     else:
-        sentence = f"{name} is recorded, not activated: {live}"
+        sentence = f"{name} is {_OUTCOME_WORDS[version.outcome]}: {version.sentence}; {live}"
     chosen = _publishable(attempts)
     if chosen is not None and chosen.number != version.attempt:
         sentence += (

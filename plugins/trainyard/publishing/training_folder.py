@@ -9,14 +9,16 @@ from __future__ import annotations
 import gzip
 import hashlib
 import zlib
+from contextlib import nullcontext
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from trainyard.ledger import Attempt
+from trainyard.publishing.artifact import Artifact, check_artifact
 from trainyard.publishing.formats import (
-    Artifact,
     Curves,
     Format,
     FormatError,
@@ -27,9 +29,16 @@ from trainyard.publishing.formats import (
     Request,
     parse,
 )
+from trainyard.publishing.spool import Kept, Spool
 from trainyard.training import S3Uri, Sha256, split_uri
 
 MAX_SENTENCE_CHARACTERS = 1000
+LARGEST_STORED_ARTIFACT_BYTES = 64 << 20
+LARGEST_ARTIFACT_BYTES = 1 << 30
+_CHUNK_BYTES = 1 << 20
+# from here on one artifact at a time is looked at: several side by side would need the memory of several
+_LARGE_BYTES = 8 << 20
+_one_large_artifact = Lock()
 
 
 class RefusedError(Exception):
@@ -47,22 +56,29 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """What a folder with a valid manifest holds.
+    """What a folder with a valid manifest holds; what is large of it lies in the spool.
 
-    :param artifact_content: the artifact as JSON, not compressed
+    :param artifact_sha256: of the artifact as JSON, not compressed
+    :param kept_artifact: the artifact gzipped; none where it is too large for a database
+    :param feasible: whether the threshold keeps the rule that it was asked to keep
     """
 
     request: Request
     artifact: Artifact
-    artifact_content: bytes
+    artifact_sha256: Sha256
     artifact_uri: S3Uri
-    metrics: Metrics
-    curves: Curves
+    kept_artifact: Kept | None
+    kept_metrics: Kept
+    kept_curves: Kept
+    feasible: bool
 
-    @property
-    def artifact_sha256(self) -> Sha256:
-        """Of the artifact as JSON."""
-        return Sha256(hashlib.sha256(self.artifact_content).hexdigest())
+    def metrics(self, spool: Spool) -> Metrics:
+        """What ``metrics.json`` says."""
+        return parse(Metrics, spool.read(self.kept_metrics), name="metrics.json")
+
+    def curves(self, spool: Spool) -> Curves:
+        """What ``curves.json`` says."""
+        return parse(Curves, spool.read(self.kept_curves), name="curves.json")
 
 
 @dataclass(frozen=True)
@@ -77,14 +93,14 @@ class ToldFailure:
     place: str | None
 
 
-def read_trained_model(s3: Any, attempt: Attempt) -> TrainedModel:
+def read_trained_model(s3: Any, attempt: Attempt, spool: Spool) -> TrainedModel:
     """Read and check an attempt's folder.
 
     :raises RefusedError: ``no_manifest``; ``format_too_new``; ``manifest_unreadable``; ``wrong_training``;
         ``request_changed``; ``file_missing``, ``file_cut_short``, ``checksum_mismatch``; ``file_invalid``;
         ``artifact_mismatch``: the artifact is not what the request asked for; ``access_denied``
     """
-    folder = _Folder(s3, attempt.output_uri)
+    folder = _Folder(s3, attempt.output_uri, spool)
     content = folder.get("manifest.json")
     if content is None:
         raise RefusedError(
@@ -93,27 +109,30 @@ def read_trained_model(s3: Any, attempt: Attempt) -> TrainedModel:
     manifest = _parsed(Manifest, content, folder=folder, name="manifest.json", code="manifest_unreadable")
     _check_identity(manifest.training, attempt, where=f"{folder.uri}manifest.json")
     folder.check_sizes(manifest)
+    kept_metrics = folder.promised(manifest, "metrics.json")
+    kept_curves = folder.promised(manifest, "curves.json")
+    metrics = _parsed(Metrics, spool.read(kept_metrics), folder=folder, name="metrics.json")
+    _parsed(Curves, spool.read(kept_curves), folder=folder, name="curves.json")
     artifact_name = "artifact.json" if "artifact.json" in manifest.files else "artifact.json.gz"
-    stored = folder.promised(manifest, artifact_name)
-    artifact_content = _decompressed(stored, folder=folder) if artifact_name.endswith(".gz") else stored
+    artifact, artifact_sha256, kept_artifact = _artifact(folder, manifest, artifact_name)
     trained = TrainedModel(
         request=_request(folder, manifest, attempt),
-        artifact=_parsed(Artifact, artifact_content, folder=folder, name=artifact_name),
-        artifact_content=artifact_content,
+        artifact=artifact,
+        artifact_sha256=artifact_sha256,
         artifact_uri=S3Uri(f"{folder.uri}{artifact_name}"),
-        metrics=_parsed(
-            Metrics, folder.promised(manifest, "metrics.json"), folder=folder, name="metrics.json"
-        ),
-        curves=_parsed(Curves, folder.promised(manifest, "curves.json"), folder=folder, name="curves.json"),
+        kept_artifact=kept_artifact,
+        kept_metrics=kept_metrics,
+        kept_curves=kept_curves,
+        feasible=metrics.threshold_rule is None or metrics.threshold_rule.feasible,
     )
-    _check_artifact(trained, attempt)
+    _check_artifact(trained, metrics, attempt)
     return trained
 
 
 def read_failure(s3: Any, output_uri: str) -> ToldFailure | None:
     """What the job said in an attempt's ``failure.json``; None where it said nothing that can be read."""
     try:
-        content = _Folder(s3, output_uri).get("failure.json")
+        content = _Folder(s3, output_uri, None).get("failure.json")
         if content is None:
             return None
         failure = parse(JobFailure, content, name="failure.json")
@@ -129,43 +148,48 @@ def read_failure(s3: Any, output_uri: str) -> ToldFailure | None:
 
 
 class _Folder:
-    def __init__(self, s3: Any, uri: str) -> None:
+    """A folder in S3.
+
+    :param spool: where its files are kept; none where they are only looked at
+    """
+
+    def __init__(self, s3: Any, uri: str, spool: Spool | None) -> None:
         self._s3 = s3
+        self._spool = spool
         self.uri = uri
         self._bucket, self._prefix = split_uri(uri)
 
+    @property
+    def spool(self) -> Spool:
+        assert self._spool is not None
+        return self._spool
+
     def get(self, name: str) -> bytes | None:
-        """The bytes of a file, None where there is none.
+        """The bytes of a small file, None where there is none."""
+        body = self._body(name)
+        return None if body is None else bytes(body.read())
 
-        A store that is down or slows us down is nobody's failed training, so its error goes up to the task, which
-        tries again; a refused key is this model's own trouble.
-        """
-        try:
-            answer = self._s3.get_object(Bucket=self._bucket, Key=self._prefix + name)
-            return bytes(answer["Body"].read())
-        except ClientError as error:
-            if _code(error) in {"NoSuchKey", "404"}:
-                return None
-            self._refuse_if_denied(error, name)
-            raise
-
-    def promised(self, manifest: Manifest, name: str) -> bytes:
-        """The bytes of a file that the manifest lists, found to be what it says."""
+    def promised(self, manifest: Manifest, name: str) -> Kept:
+        """A file that the manifest lists, found to be what it says, in the spool."""
         promise = manifest.files.get(name)
         if promise is None:
             raise RefusedError("file_missing", f"{self.uri}manifest.json does not list {name}")
-        content = self.get(name)
-        if content is None:
+        body = self._body(name)
+        if body is None:
             raise RefusedError("file_missing", f"{self.uri}{name} is gone, but the manifest lists it")
-        if len(content) != promise.size:
-            raise RefusedError("file_cut_short", self._wrong_size(name, len(content), promise.size))
-        found = hashlib.sha256(content).hexdigest()
-        if found != promise.sha256:
+        kept, size, digest = self.spool.reserve(promise.size), 0, hashlib.sha256()
+        for chunk in body.iter_chunks(_CHUNK_BYTES):
+            self.spool.write(kept, size, chunk)
+            size += len(chunk)
+            digest.update(chunk)
+        if size != promise.size:
+            raise RefusedError("file_cut_short", self._wrong_size(name, size, promise.size))
+        if digest.hexdigest() != promise.sha256:
             raise RefusedError(
                 "checksum_mismatch",
-                f"{self.uri}{name} has sha256 {found}; the manifest says {promise.sha256}",
+                f"{self.uri}{name} has sha256 {digest.hexdigest()}; the manifest says {promise.sha256}",
             )
-        return content
+        return kept
 
     def check_sizes(self, manifest: Manifest) -> None:
         """Hold every file that the manifest lists against the folder's listing, those never opened included."""
@@ -175,6 +199,20 @@ class _Folder:
                 raise RefusedError("file_missing", f"{self.uri}{name} is gone, but the manifest lists it")
             if sizes[name] != promise.size:
                 raise RefusedError("file_cut_short", self._wrong_size(name, sizes[name], promise.size))
+
+    def _body(self, name: str) -> Any:
+        """What a file can be read from, None where there is no file.
+
+        A store that is down or slows us down is nobody's failed training, so its error goes up to the task, which
+        tries again; a refused key is this model's own trouble.
+        """
+        try:
+            return self._s3.get_object(Bucket=self._bucket, Key=self._prefix + name)["Body"]
+        except ClientError as error:
+            if _code(error) in {"NoSuchKey", "404"}:
+                return None
+            self._refuse_if_denied(error, name)
+            raise
 
     def _sizes(self) -> dict[str, int]:
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix)
@@ -232,22 +270,51 @@ def _request(folder: _Folder, manifest: Manifest, attempt: Attempt) -> Request:
     return _parsed(Request, content, folder=folder, name="request.json")
 
 
-def _decompressed(content: bytes, *, folder: _Folder) -> bytes:
+def _artifact(folder: _Folder, manifest: Manifest, name: str) -> tuple[Artifact, Sha256, Kept | None]:
+    """The artifact checked, its sha256 as JSON, and where it is kept gzipped, unless it is too large for that."""
+    kept = folder.promised(manifest, name)
+    with _one_large_artifact if kept.size > _LARGE_BYTES else nullcontext():
+        gzipped = name.endswith(".gz")
+        content = _decompressed(folder, name, kept) if gzipped else folder.spool.read(kept)
+        try:
+            artifact = check_artifact(content, name=f"{folder.uri}{name}")
+        except FormatError as error:
+            raise RefusedError("format_too_new" if error.too_new else "file_invalid", str(error)) from error
+        if not gzipped:
+            # no time stamp: the same artifact gives the same bytes; numbers gain little from a higher level
+            kept = folder.spool.keep(gzip.compress(content, compresslevel=1, mtime=0))
+        stored = kept if kept.size <= LARGEST_STORED_ARTIFACT_BYTES else None
+        return artifact, Sha256(hashlib.sha256(content).hexdigest()), stored
+
+
+def _decompressed(folder: _Folder, name: str, kept: Kept) -> bytearray:
+    """The content of a gzip file, at no time twice in memory."""
+    content, decompressor = bytearray(), zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     try:
-        return gzip.decompress(content)
-    except (OSError, EOFError, zlib.error) as error:
-        raise RefusedError(
-            "file_invalid", f"{folder.uri}artifact.json.gz is no gzip file ({error})"
-        ) from error
+        for chunk in folder.spool.chunks(kept):
+            while chunk and not decompressor.eof:
+                content += decompressor.decompress(chunk, _CHUNK_BYTES)
+                chunk = decompressor.unconsumed_tail  # noqa: PLW2901 (what is left of it)
+                if len(content) > LARGEST_ARTIFACT_BYTES:
+                    raise RefusedError(
+                        "file_invalid",
+                        f"{folder.uri}{name} holds more than {LARGEST_ARTIFACT_BYTES:,} bytes once decompressed",
+                    )
+        content += decompressor.flush()
+    except zlib.error as error:
+        raise RefusedError("file_invalid", f"{folder.uri}{name} is no gzip file ({error})") from error
+    if not decompressor.eof:
+        raise RefusedError("file_invalid", f"{folder.uri}{name} is no gzip file (it ends too early)")
+    return content
 
 
-def _check_artifact(trained: TrainedModel, attempt: Attempt) -> None:
+def _check_artifact(trained: TrainedModel, metrics: Metrics, attempt: Attempt) -> None:
     """Hold the artifact against what was asked for and what the metrics were measured with."""
     artifact, lineage = trained.artifact, trained.artifact.lineage
     comparisons = (
         ("num_features", artifact.num_features, "request.json", trained.request.num_features),
         ("feature_space", artifact.feature_space, "request.json", trained.request.feature_space),
-        ("threshold", artifact.threshold, "metrics.json", trained.metrics.threshold),
+        ("threshold", artifact.threshold, "metrics.json", metrics.threshold),
         ("lineage.training_id", lineage.get("training_id"), "the ledger", attempt.training_id),
         ("lineage.attempt", lineage.get("attempt"), "the ledger", attempt.attempt),
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import json
 import math
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from trainyard.scoring.large_json import loads
 from trainyard.scoring.linear import linear_model
 from trainyard.scoring.numbers import ArtifactError, mapping
 from trainyard.scoring.probabilities import Probabilities, probabilities_of, sigmoid
@@ -106,7 +106,7 @@ class Scorer:
 def read_artifact(content: bytes) -> Scorer:
     """The scorer of the bytes of ``artifact.json`` or ``artifact.json.gz``; raises ArtifactError."""
     try:
-        document = json.loads(gzip.decompress(content) if content.startswith(_GZIP) else content)
+        document = loads(gzip.decompress(content) if content.startswith(_GZIP) else content)
     except (ValueError, OSError, EOFError, zlib.error) as error:
         raise ArtifactError(f"the artifact is no JSON, plain or gzipped: {error}") from None
     if not isinstance(document, dict):

@@ -25,7 +25,7 @@ def finite(document: dict[str, Any], name: str, where: str) -> Any:
     # true is a number to numpy, and text turns into one
     if values.dtype.kind not in "iuf" or not np.isfinite(values).all():
         raise ArtifactError(f"{where}.{name} holds what is no finite number")
-    return values.astype(np.float64)
+    return values.astype(np.float64, copy=False)
 
 
 def whole(document: dict[str, Any], name: str, where: str) -> Any:
@@ -33,17 +33,17 @@ def whole(document: dict[str, Any], name: str, where: str) -> Any:
     values = _array(document, name, where)
     if values.dtype.kind not in "iu":
         raise ArtifactError(f"{where}.{name} holds what is no whole number")
-    return values.astype(np.int64)
+    return values.astype(np.int64, copy=False)
 
 
 def _array(document: dict[str, Any], name: str, where: str) -> Any:
     value = document.get(name)
-    if not isinstance(value, list):
+    if not isinstance(value, list | np.ndarray):
         raise ArtifactError(f"{where}.{name} is {_shown(value)}; expected a list of numbers")
-    if not value:
+    if len(value) == 0:
         return np.empty(0, dtype=np.int64)
     try:
-        values = np.array(value)
+        values = np.asarray(value)
     except (ValueError, OverflowError):
         raise ArtifactError(f"{where}.{name} is no plain list of numbers") from None
     if values.ndim != 1:

@@ -25,6 +25,8 @@ from trainyard.training import Sha256, Training, split_uri
 
 BUCKET = "publishing-tests"
 TODAY = date(2026, 11, 22)
+SERVING = ("serving.model_version", "serving.decision", "serving.activation", "serving.pin")
+ANALYTICS = ("analytics.training", "analytics.metric", "analytics.comparison", "analytics.curve")
 
 
 @pytest.fixture(scope="session")
@@ -136,7 +138,7 @@ class Folder:
             "iterations": 31,
             "objective": 0.29,
             "warnings": [{"code": "not_converged", "sentence": "It stopped at the limit of 31 iterations."}],
-            "champion": None,
+            "comparisons": {"champion": None, "best_recent": None},
         } | self.metrics
         roc = {"split": "test", "x_name": "false_positive_rate", "y_name": "true_positive_rate"}
         curves = {
@@ -251,6 +253,6 @@ class Yard:
 def yard(session_databases: tuple[Engine, Engine], s3: Any) -> Yard:
     """Empty databases, and a folder of the test's own in S3."""
     app, analytics = session_databases
-    _empty(app, "operations.attempt", "serving.model_version", "serving.activation")
-    _empty(analytics, "analytics.training", "analytics.metric", "analytics.curve")
+    _empty(app, "operations.attempt", *SERVING)
+    _empty(analytics, *ANALYTICS)
     return Yard(app, analytics, s3, root=f"s3://{BUCKET}/{uuid.uuid4().hex}")

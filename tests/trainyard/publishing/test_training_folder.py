@@ -45,7 +45,7 @@ def metrics(**on_test: Any) -> dict[str, Any]:
             "format_version '1'; accepted are 2 to 2",
         ),
         ({"manifest": {"status": "failed"}}, "manifest_unreadable", "status: Input should be 'succeeded'"),
-        ({"manifest": {"files": {}}}, "file_missing", "manifest.json does not list artifact.json"),
+        ({"manifest": {"files": {}}}, "file_missing", "manifest.json does not list metrics.json"),
         (
             {"manifest": {"request_sha256": "0" * 64}},
             "request_changed",
@@ -104,14 +104,14 @@ def metrics(**on_test: Any) -> dict[str, Any]:
             "file_invalid",
             r"metrics.test.auc: Input should be a valid number \(it is None\)",
         ),
-        ({"metrics": {"warnings": [{"code": "nul\0"}]}}, "file_invalid", r"U\+0000"),
+        ({"metrics": {"warnings": [{"code": "odd", "sentence": "nul\0"}]}}, "file_invalid", r"U\+0000"),
         (
-            {"metrics": {"warnings": [{"code": float("nan")}]}},
+            {"metrics": {"warnings": [{"code": "odd", "more": float("nan")}]}},
             "file_invalid",
             "number or a character that JSON does not",
         ),
         (
-            {"metrics": {"warnings": [{"code": "\ud800"}]}},
+            {"metrics": {"warnings": [{"code": "odd", "more": "\ud800"}]}},
             "file_invalid",
             "number or a character that JSON does not",
         ),
