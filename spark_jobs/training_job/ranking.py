@@ -1,8 +1,9 @@
-"""Rows ordered by score, from which every metric, curve and threshold follows exactly.
+"""Rows ordered by score, from which every metric and curve follows exactly, ties and weights and all.
 
-A few rows are ranked on the driver. Of more, Spark makes ranges of scores, numpy ranks each range on the executors, and
-the driver adds up what the ranges say. A score never lies in two ranges, so ties are exact either way. What comes to
-the driver is bounded: ROWS_ON_DRIVER rows, or sums and at most MAX_POINTS points of the ranking.
+All that counts of a row is its score, so rows of equal score become one tie. Rows on the driver are ranked there. Of
+rows on executors, every block's ties go to the range of scores that they belong to, each range is ranked by itself, and
+the driver adds up what the ranges say; a score never lies in two of them. To the driver come sums, and a bounded number
+of points.
 """
 
 from __future__ import annotations
@@ -10,215 +11,189 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F  # noqa: N812 - as all of Spark's own documentation has it
+from pyspark import StorageLevel
 
-MAX_POINTS = 10_000
-# up to here, starting Python on the executors takes longer than carrying the rows to the driver (some 200 bytes each)
-ROWS_ON_DRIVER = 200_000
-ROWS_IN_A_RANGE = 1_000_000
-ROWS_IN_A_CHUNK = 50_000
-# a score of 0 or 1 that is wrong would cost infinitely much; scikit-learn cuts probabilities off here as well
-SMALLEST_PROBABILITY = float(np.finfo(np.float64).eps)
+from training_job.ranges import (
+    Mass,
+    RangeSums,
+    Ties,
+    group_ties,
+    mass_of,
+    merge_ties,
+    points_of,
+    sums_of,
+)
+from training_job.scored_rows import OnDriver
 
+if TYPE_CHECKING:
+    from pyspark import RDD
 
-class Counts(NamedTuple):
-    """How much there is in some rows; ``scores`` counts the distinct ones, ``score_sum`` adds up all."""
+    from training_job.deciding import Decision
+    from training_job.scored_rows import OnExecutors, Rows, ScoredRows
 
-    positives: int = 0
-    negatives: int = 0
-    scores: int = 0
-    score_sum: float = 0.0
-
-    def plus(self, other: Counts) -> Counts:
-        return Counts(
-            self.positives + other.positives,
-            self.negatives + other.negatives,
-            self.scores + other.scores,
-            self.score_sum + other.score_sum,
-        )
-
-
-class Ties(NamedTuple):
-    """Rows grouped by score: arrays over the distinct scores, descending."""
-
-    scores: Any
-    positives: Any
-    negatives: Any
-
-
-class RankedRange(NamedTuple):
-    """What a range of scores adds to the whole.
-
-    :param roc_area: in units of positives times negatives
-    :param pr_area: in units of positives
-    :param log_loss: summed over the rows
-    :param at_threshold: positives and negatives with a score at or above the decision threshold
-    :param points: array (n, 4) of score, and of the rows at or above it: positives, negatives, sum of scores
-    """
-
-    roc_area: float
-    pr_area: float
-    log_loss: float
-    at_threshold: tuple[int, int]
-    points: Any
+# between two of them then lies less than a 1/50,000 of either class
+POINTS_FROM_EXECUTORS = 100_000
+SCORES_IN_A_RANGE = 1_000_000
+SCORES_SAMPLED = 200_000
+SEED = 7
 
 
 @dataclass(frozen=True)
 class Ranking:
     """All rows by descending score; arrays over points, which are distinct scores.
 
-    :param true_positives: positives with a score at or above the point's; ``false_positives`` likewise
-    :param score_sums: sum of the scores at or above the point's
-    :param max_error_rows: how far the counts of a score between two points can be from the higher point's; 0 where
-        every distinct score is a point
+    :param whole: mass of all rows
+    :param true_positives: mass of the positives with a score at or above the point's; ``false_positives`` likewise
+    :param exact: every distinct score is a point
     """
 
-    total: Counts
-    roc_area: float
-    pr_area: float
-    log_loss: float
-    at_threshold: tuple[int, int]
+    whole: Mass
+    sums: RangeSums
     scores: Any
     true_positives: Any
     false_positives: Any
-    score_sums: Any
-    max_error_rows: int
+    exact: bool
+
+    @property
+    def auc(self) -> float | None:
+        """Area under the ROC curve; None where a class is missing."""
+        pairs = self.whole.positives * self.whole.negatives
+        return float(self.sums.roc_area / pairs) if pairs else None
+
+    def outcomes_at(self, threshold: float) -> tuple[float, float]:
+        """Mass of the positives and of the negatives with a score of at least ``threshold``, as far as points tell."""
+        decided = int(np.searchsorted(-self.scores, -threshold, side="right"))
+        if not decided:
+            return 0.0, 0.0
+        return float(self.true_positives[decided - 1]), float(self.false_positives[decided - 1])
+
+    def thinned(self, most: int) -> tuple[Any, float]:
+        """Which points to keep to have at most ``most``, and the largest mass between two neighbours of them.
+
+        The mass is how far the counts of a score between two points can be from the higher point's; 0 where the points
+        are all distinct scores.
+        """
+        kept = np.arange(len(self.scores))
+        if len(kept) > most:
+            position = self.true_positives / max(self.whole.positives, 1e-300)
+            position = position + self.false_positives / max(self.whole.negatives, 1e-300)
+            kept = evenly_along(position, most)
+        elif self.exact:
+            return kept, 0.0
+        rows = (self.true_positives + self.false_positives)[kept]
+        return kept, float(np.diff(rows, prepend=0).max())
 
 
-def rank(scored: DataFrame, *, row_count: int, threshold: float) -> Ranking:
-    """Rank the rows of ``scored``, a DataFrame of (score: double, label: double in {0, 1})."""
-    if row_count <= ROWS_ON_DRIVER:
-        rows = scored.collect()
-        return join([count(rows)], lambda before, step: [rank_range(rows, before[0], step, threshold)])
-    ranges = scored.repartitionByRange(math.ceil(row_count / ROWS_IN_A_RANGE), F.col("score").desc()).rdd
-
-    def rank_ranges(before: list[Counts], step: int) -> list[RankedRange]:
-        ranked: list[RankedRange] = ranges.mapPartitionsWithIndex(
-            lambda n, part: [rank_range(part, before[n], step, threshold)]
-        ).collect()
-        return ranked
-
-    return join(ranges.mapPartitions(lambda part: [count(part)]).collect(), rank_ranges)
+def evenly_along(position: Any, most: int) -> Any:
+    """Indices of at most ``most`` of the ascending positions, about evenly far apart, with the first and the last."""
+    if len(position) <= most:
+        return np.arange(len(position))
+    wanted = np.linspace(position[0], position[-1], most)
+    return np.unique(np.append(np.searchsorted(position, wanted[:-1]), len(position) - 1))
 
 
-def join(counts: list[Counts], rank_ranges: Any) -> Ranking:
-    """The ranking of all rows.
+def rank(scored: ScoredRows, decision: Decision | None = None, *, model: int = 0) -> Ranking:
+    """Rank the rows by the scores of one model.
 
-    :param counts: of each range, ranges by descending score
-    :param rank_ranges: (what lies before each range, step) → RankedRange of each
+    :param decision: of this model; without one, what depends on probabilities and a threshold is 0
+    :param model: which of the rows' scores
     """
-    before = [Counts()]
-    for each in counts:
-        before.append(before[-1].plus(each))
-    total = before[-1]
-    step = step_between_points(total, ranges=len(counts))
-    ranked = rank_ranges(before, step)
-    points = np.concatenate([each.points for each in ranked])
+    if isinstance(scored, OnDriver):
+        ties = _ties_of(scored.rows, model)
+        whole = mass_of(ties)
+        sums = sums_of(ties, before=Mass(), whole=whole, decision=decision)
+        points = points_of(ties, before=Mass(), whole=whole, most=len(ties.scores))
+        return _ranking(whole, [(sums, points)], exact=True)
+    ranges = _ties_by_range(scored, model).persist(StorageLevel.MEMORY_AND_DISK)
+    try:
+        masses = ranges.map(mass_of).collect()
+        before = [Mass()]
+        for each in masses:
+            before.append(before[-1].plus(each))
+        whole = before[-1]
+        of_range = partial(
+            _rank_range, before=before, whole=whole, decision=decision, most=POINTS_FROM_EXECUTORS
+        )
+        return _ranking(
+            whole,
+            ranges.mapPartitionsWithIndex(of_range).collect(),
+            exact=whole.scores <= POINTS_FROM_EXECUTORS,
+        )
+    finally:
+        ranges.unpersist()
+
+
+def _rank_range(
+    number: int,
+    ranges: Iterable[Ties],
+    *,
+    before: list[Mass],
+    whole: Mass,
+    decision: Decision | None,
+    most: int,
+) -> Iterator[tuple[RangeSums, Any]]:
+    above = before[number]
+    for ties in ranges:
+        sums = sums_of(ties, before=above, whole=whole, decision=decision)
+        yield sums, points_of(ties, before=above, whole=whole, most=most)
+
+
+def _ranking(whole: Mass, ranges: list[tuple[RangeSums, Any]], *, exact: bool) -> Ranking:
+    points = np.concatenate([points for _, points in ranges])
     return Ranking(
-        total=total,
-        roc_area=sum(each.roc_area for each in ranked),
-        pr_area=sum(each.pr_area for each in ranked),
-        log_loss=sum(each.log_loss for each in ranked),
-        at_threshold=(
-            sum(each.at_threshold[0] for each in ranked),
-            sum(each.at_threshold[1] for each in ranked),
-        ),
+        whole=whole,
+        sums=RangeSums(*(sum(field) for field in zip(*(sums for sums, _ in ranges)))),
         scores=points[:, 0],
-        true_positives=points[:, 1].astype(np.int64),
-        false_positives=points[:, 2].astype(np.int64),
-        score_sums=points[:, 3],
-        max_error_rows=step - 1,
+        true_positives=points[:, 1],
+        false_positives=points[:, 2],
+        exact=exact,
     )
 
 
-def step_between_points(total: Counts, *, ranges: int) -> int:
-    """Every how many rows a score becomes a point; the end of each range is one besides."""
-    if total.scores <= MAX_POINTS:
-        return 1
-    return math.ceil((total.positives + total.negatives) / (MAX_POINTS - ranges))
+def _ties_of(rows: Rows, model: int) -> Ties:
+    return group_ties(rows.scores[model], rows.labels, rows.masses)
 
 
-def count(rows: Iterable[tuple[float, float]]) -> Counts:
-    """What is in one range of (score, label)."""
-    ties = group_ties(rows)
-    every = ties.positives + ties.negatives
-    return Counts(
-        positives=int(ties.positives.sum()),
-        negatives=int(ties.negatives.sum()),
-        scores=len(ties.scores),
-        score_sum=float((ties.scores * every).sum()),
-    )
+def _ties_by_range(scored: OnExecutors, model: int) -> RDD[Ties]:
+    """One Ties a partition, partitions by descending score."""
+    borders = _borders(scored, model)
+    ties = scored.blocks.flatMap(partial(_cut, borders=borders, model=model))
+    # two borders apart there is a range, and every border is one by itself: a common score does not burden others
+    by_range = ties.partitionBy(2 * len(borders) + 1, _itself)
+    return by_range.mapPartitions(_merged)
 
 
-def group_ties(rows: Iterable[tuple[float, float]]) -> Ties:
-    """(score, label) → the distinct scores; memory grows with these, not with the rows."""
-    chunks = [_ties_of_chunk(chunk) for chunk in _chunks(rows)]
-    if not chunks:
-        return Ties(np.empty(0), np.empty(0, np.int64), np.empty(0, np.int64))
-    scores, group = np.unique(np.concatenate([each.scores for each in chunks]), return_inverse=True)
-    positives = np.bincount(group, np.concatenate([each.positives for each in chunks])).astype(np.int64)
-    negatives = np.bincount(group, np.concatenate([each.negatives for each in chunks])).astype(np.int64)
-    return Ties(scores[::-1], positives[::-1], negatives[::-1])
+def _borders(scored: OnExecutors, model: int) -> Any:
+    """Scores that cut the rows into ranges of about SCORES_IN_A_RANGE rows, descending."""
+    ranges = math.ceil(scored.row_count / SCORES_IN_A_RANGE)
+    share = min(1.0, SCORES_SAMPLED / scored.row_count)
+    sample = np.sort(np.concatenate(scored.map(partial(_sample, model=model, share=share))))
+    places = np.linspace(0, len(sample) - 1, ranges + 1)[1:-1].astype(np.int64)
+    return np.unique(sample[places])[::-1] if len(sample) else sample
 
 
-def _chunks(rows: Iterable[tuple[float, float]]) -> Iterator[list[tuple[float, float]]]:
-    remaining = iter(rows)
-    while chunk := list(islice(remaining, ROWS_IN_A_CHUNK)):
-        yield chunk
+def _sample(rows: Rows, *, model: int, share: float) -> Any:
+    random = np.random.default_rng([SEED, len(rows.labels)])
+    return random.choice(rows.scores[model], size=math.ceil(share * len(rows.labels)), replace=False)
 
 
-def _ties_of_chunk(chunk: list[tuple[float, float]]) -> Ties:
-    pairs = np.array(chunk, dtype=np.float64)
-    scores, group = np.unique(pairs[:, 0], return_inverse=True)
-    positives = np.bincount(group, pairs[:, 1])
-    return Ties(scores, positives, np.bincount(group) - positives)
+def _cut(rows: Rows, *, borders: Any, model: int) -> Iterator[tuple[int, Ties]]:
+    ties = _ties_of(rows, model)
+    descending = -ties.scores
+    number = np.searchsorted(-borders, descending, side="left")
+    number = number + np.searchsorted(-borders, descending, side="right")
+    for each in np.unique(number):
+        inside = number == each
+        yield int(each), Ties(*(column[inside] for column in ties))
 
 
-def rank_range(
-    rows: Iterable[tuple[float, float]], before: Counts, step: int, threshold: float
-) -> RankedRange:
-    """Rank one range.
-
-    :param before: what has a higher score than the range
-    :param step: keep a score as a point where the rows at or above it pass a multiple of this; 1 keeps all
-    """
-    ties = group_ties(rows)
-    true_positives = before.positives + np.cumsum(ties.positives)
-    false_positives = before.negatives + np.cumsum(ties.negatives)
-    every = ties.positives + ties.negatives
-    score_sums = before.score_sum + np.cumsum(ties.scores * every)
-    rows_above = true_positives + false_positives
-    kept = rows_above // step > (rows_above - every) // step
-    if len(kept):
-        # the end of a range is a point, so that the last of all rows is
-        kept[-1] = True
-    above = ties.scores >= threshold
-    return RankedRange(
-        roc_area=float((ties.negatives * (true_positives - ties.positives / 2)).sum()),
-        pr_area=_pr_area(ties, true_positives, rows_above),
-        log_loss=_log_loss(ties),
-        at_threshold=(int(ties.positives[above].sum()), int(ties.negatives[above].sum())),
-        points=np.stack([ties.scores, true_positives, false_positives, score_sums], axis=1)[kept],
-    )
+def _itself(number: int) -> int:
+    return number
 
 
-def _pr_area(ties: Ties, true_positives: Any, rows_above: Any) -> float:
-    """Trapezoids between the points (recall, precision) of all distinct scores, as Spark's areaUnderPR has it.
-
-    The curve starts at recall 0 with the precision of its first point.
-    """
-    precision = true_positives / rows_above
-    positives_before = true_positives - ties.positives
-    rows_before = rows_above - ties.positives - ties.negatives
-    precision_before = np.divide(positives_before, rows_before, out=precision.copy(), where=rows_before > 0)
-    return float((ties.positives * (precision + precision_before) / 2).sum())
-
-
-def _log_loss(ties: Ties) -> float:
-    probability = np.clip(ties.scores, SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
-    return float(-(ties.positives * np.log(probability) + ties.negatives * np.log1p(-probability)).sum())
+def _merged(parts: Iterable[tuple[int, Ties]]) -> Iterator[Ties]:
+    yield merge_ties(ties for _, ties in parts)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from training_job.artifact import artifact
-from training_job.evaluation import curves, thresholds
+from training_job.curves import curves
+from training_job.evaluation import thresholds
 
 if TYPE_CHECKING:
     from training_job.deciding import Decision
@@ -33,7 +34,7 @@ def save_measurements(
     :param evaluations: on test, then on validation if that is a split of its own
     """
     folder = job.begin_saving()
-    folder.write_json("curves.json", {"curves": curves(evaluations[0])})
+    folder.write_json("curves.json", {"curves": curves(evaluations[0].ranking, split=evaluations[0].split)})
     folder.write_json("thresholds.json", thresholds(evaluations[-1]))
     folder.write_json("profile.json", profile(train))
     folder.write_json("metrics.json", measurements(job, model, decision, train, evaluations))

@@ -1,0 +1,1 @@
+"""How long a training takes, whole process against whole process, and how well it ranks: `make bench-train`."""

@@ -1,0 +1,31 @@
+"""A peer: the workflow that Trainyard is modelled on, as PySpark's RDD API has it, all settings at their defaults.
+
+spark-submit rdd_workflow.py TRAIN TEST NUM_FEATURES OUTPUT
+"""
+
+from __future__ import annotations
+
+import sys
+
+from pyspark import SparkContext
+from pyspark.mllib.classification import LogisticRegressionWithLBFGS
+from pyspark.mllib.evaluation import MulticlassMetrics
+from pyspark.mllib.util import MLUtils
+
+
+def main(train_file: str, test_file: str, num_features: int, output: str) -> None:
+    context = SparkContext(appName="rdd_workflow")
+    # the original leaves the width to Spark; giving it saves this peer a pass over the text
+    train = MLUtils.loadLibSVMFile(context, train_file, numFeatures=num_features)
+    test = MLUtils.loadLibSVMFile(context, test_file, numFeatures=num_features)
+    model = LogisticRegressionWithLBFGS.train(train)
+    predictions = test.map(lambda row: (float(model.predict(row.features)), row.label))
+    metrics = MulticlassMetrics(predictions)
+    model.save(context, f"{output}/model")
+    lines = [f"precision {metrics.precision(1.0)}", f"recall {metrics.recall(1.0)}"]
+    context.parallelize(lines).saveAsTextFile(f"{output}/metrics")
+    context.stop()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4])
