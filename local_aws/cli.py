@@ -69,6 +69,18 @@ def _parser() -> argparse.ArgumentParser:
         default=_DEFAULTS.slots,
         help="clusters that run steps at once; more stay STARTING",
     )
+    pace.add_argument(
+        "--vcpus",
+        type=_count,
+        default=_DEFAULTS.vcpus,
+        help="vCPUs of all clusters together, by the names of their instance types; more stay STARTING",
+    )
+    pace.add_argument(
+        "--speed",
+        type=_factor,
+        default=_DEFAULTS.speed,
+        help="times as fast as on EMR that idle timeouts and provisioning timeouts of fleets pass",
+    )
     for name, text in (
         ("provision-seconds", "time a cluster is STARTING"),
         ("bootstrap-seconds", "time a cluster is BOOTSTRAPPING"),
@@ -154,6 +166,13 @@ def _folder(text: str) -> Path:
     if not Path(text).is_dir():
         raise argparse.ArgumentTypeError(f"{text} is no folder")
     return Path(text).absolute()
+
+
+def _factor(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is no factor: a number above 0 is accepted")
+    return number
 
 
 def _faults(text: str) -> tuple[Fault, ...]:

@@ -67,7 +67,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
     service = EmrService(_control_plane(settings, store, journal), store, machinery)
     control = Control(service, journal)
     gateway = Gateway(
-        emr=EmrFront(EmrApi(service, refusals=machine.refusals), service, journal),
+        emr=EmrFront(_api(settings, service, machine), service, journal),
         s3=load_s3(settings.objects_folder),
         host=settings.host,
         control=control,
@@ -98,6 +98,11 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
     finally:
         service.close(RESTARTED)
         machinery.stop_everything()
+
+
+def _api(settings: Settings, service: EmrService, machine: Machine) -> EmrApi:
+    runs_steps = settings.simulate_seconds is None
+    return EmrApi(service, refusals=machine.refusals, runs_steps=runs_steps)
 
 
 def _machine(settings: Settings, url: str, client: Any) -> Machine:

@@ -21,6 +21,10 @@ class Settings:
     provision_seconds: float = 2.0
     bootstrap_seconds: float = 1.0
     terminate_seconds: float = 0.0
+    # what all clusters together may have; None: any number
+    vcpus: int | None = None
+    # how many times as fast as on EMR the timeouts pass that a request asks for
+    speed: float = 1.0
     # how long every step lasts instead of being run; None: steps are run
     simulate_seconds: float | None = None
     # in force from the start
@@ -44,6 +48,8 @@ class Settings:
             bootstrap_seconds=self.bootstrap_seconds,
             terminate_seconds=self.terminate_seconds,
             simulate_seconds=self.simulate_seconds,
+            vcpus=self.vcpus,
+            speed=self.speed,
         )
 
     @property

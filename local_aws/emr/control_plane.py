@@ -16,9 +16,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from local_aws.emr import befalling, lifecycle
+from local_aws.emr import befalling, lifecycle, step_life
 from local_aws.emr.agenda import Agenda
+from local_aws.emr.capacity import Capacity
 from local_aws.emr.errors import InvalidRequestError, ValidationError
+from local_aws.emr.step_life import StepEnd
 from local_aws.emr.values import Cluster, ClusterId, ClusterState, Step, StepId, StepPlan, StepState
 from local_aws.faults.book import FaultBook
 
@@ -33,6 +35,9 @@ class Pace:
     """How many clusters run steps at once, and how long a cluster takes to be there and to be gone.
 
     :param simulate_seconds: how long every step lasts instead of being run; None: steps are run
+    :param vcpus: what all clusters together may have; None: any number
+    :param speed: how many times as fast as EMR's the times pass that a request asks for (idle and provisioning
+        timeouts)
     """
 
     slots: int
@@ -40,6 +45,8 @@ class Pace:
     bootstrap_seconds: float
     terminate_seconds: float = 0.0
     simulate_seconds: float | None = None
+    vcpus: int | None = None
+    speed: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -50,8 +57,11 @@ class StartStep:
 
 @dataclass(frozen=True)
 class StopStep:
+    """:param at_once: without the time that a process has to end by itself"""
+
     cluster_id: ClusterId
     step_id: StepId
+    at_once: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,8 +89,7 @@ class ControlPlane:
         # in the order in which they were made
         self._clusters = {c.cluster_id: c for c in sorted(clusters, key=lambda c: c.created_at)}
         self._agenda = Agenda()
-        self._slot_holders: set[ClusterId] = set()
-        self._queue: set[ClusterId] = set()
+        self._capacity = Capacity(slots=pace.slots, vcpus=pace.vcpus)
         self._changed: set[ClusterId] = set()
         self._stopping: set[ClusterId] = set()
         self._actions: list[Action] = []
@@ -114,18 +123,18 @@ class ControlPlane:
             created_at=now,
             tags=tuple((tag["Key"], tag.get("Value", "")) for tag in request.get("Tags") or ()),
             termination_protected=bool(request["Instances"].get("TerminationProtected", False)),
+            step_concurrency=int(request.get("StepConcurrencyLevel", 1)),
+            managed_scaling=request.get("ManagedScalingPolicy"),
+            idle_timeout_seconds=(request.get("AutoTerminationPolicy") or {}).get("IdleTimeout"),
         )
         steps = self._new_steps(cluster, request.get("Steps") or (), now)
-        self._put(befalling.deny_instances(replace(cluster, steps=steps), self.faults, now), now)
+        made = replace(cluster, steps=steps)
+        self._put(befalling.deny_instances(made, self.faults, self._pace.speed, now), now)
         return self._clusters[cluster.cluster_id]
 
     def add_steps(
         self, cluster: Cluster, requests: Sequence[Mapping[str, Any]], now: datetime
     ) -> list[StepId]:
-        if not cluster.state.takes_changes:
-            raise ValidationError(
-                "A job flow that is shutting down, terminated, or finished may not be modified."
-            )
         unfinished = cluster.steps_in(StepState.PENDING, StepState.RUNNING, StepState.CANCEL_PENDING)
         if len(unfinished) + len(requests) > MAX_UNFINISHED_STEPS:
             raise ValidationError(
@@ -133,29 +142,27 @@ class ControlPlane:
                 f"exceeded: at most {MAX_UNFINISHED_STEPS}."
             )
         steps = self._new_steps(cluster, requests, now)
-        self._put(lifecycle.add_steps(cluster, steps), now)
+        self._put(step_life.add_steps(cluster, steps), now)
         return [step.step_id for step in steps]
 
-    def cancel_step(self, cluster: Cluster, step: Step, now: datetime) -> None:
-        self._put(lifecycle.cancel_step(cluster, step.step_id, now), now)
+    def cancel_step(self, cluster: Cluster, step: Step, now: datetime, *, at_once: bool = False) -> None:
+        self._put(step_life.cancel_step(cluster, step.step_id, now), now)
         if step.state is StepState.RUNNING and step.plan is None:
-            self._actions.append(StopStep(cluster.cluster_id, step.step_id))
+            self._actions.append(StopStep(cluster.cluster_id, step.step_id, at_once))
 
     def terminate(self, cluster: Cluster, now: datetime) -> None:
         self._put(lifecycle.terminate(cluster, lifecycle.USER_REQUEST, now), now)
 
     def change(self, cluster: Cluster, now: datetime) -> None:
-        """Take a cluster whose tags or protection were changed."""
+        """Take a cluster of which a request changed what it may change at any time: tags, protection, policies."""
         self._put(cluster, now)
 
     def faults_changed(self) -> None:
         """Look at every live cluster again: a fault may now hit it, or hold it no longer."""
         self._agenda.at_once(c.cluster_id for c in self._clusters.values() if not c.state.is_over)
 
-    def step_ended(
-        self, cluster_id: ClusterId, step_id: StepId, end: lifecycle.StepEnd, now: datetime
-    ) -> None:
-        self._put(lifecycle.end_step(self._clusters[cluster_id], step_id, end, now), now)
+    def step_ended(self, cluster_id: ClusterId, step_id: StepId, end: StepEnd, now: datetime) -> None:
+        self._put(step_life.end_step(self._clusters[cluster_id], step_id, end, now), now)
 
     def cluster_stopped(self, cluster_id: ClusterId, now: datetime) -> None:
         cluster = self._clusters[cluster_id]
@@ -169,12 +176,9 @@ class ControlPlane:
 
     def advance(self, now: datetime) -> list[Action]:
         """Move every cluster as far as `now` allows; what the machine must do comes back, in order."""
-        while ready := self._agenda.take(now) | (self._queue if self._free_slots() > 0 else set()):
-            before = len(self._slot_holders)
+        while ready := self._agenda.take(now) | self._capacity.take_released():
             for cluster_id in self._in_turn(ready):
                 self._move_on(cluster_id, now)
-            if ready <= self._queue and len(self._slot_holders) == before:
-                break
         actions, self._actions = self._actions, []
         return actions
 
@@ -201,14 +205,18 @@ class ControlPlane:
         self._agenda.plan(cluster_id, self._due(self._clusters[cluster_id]))
 
     def _advance_starting(self, cluster: Cluster, now: datetime) -> None:
-        denied = befalling.without_instances(cluster, self.faults, now)
-        if denied.no_instances is not None or now < self._provisioned_at(cluster):
-            self._put(denied, now)
-        elif not cluster.needs_slot or self._free_slots() > 0:
+        self._put(befalling.without_instances(cluster, self.faults, now), now)
+        cluster = self._clusters[cluster.cluster_id]
+        waits = cluster.no_instances is not None or now < self._provisioned_at(cluster)
+        if cluster.state is not ClusterState.STARTING or waits:
+            return
+        if self._capacity.never_fits(cluster):
+            self._put(lifecycle.exceed_quota(cluster, now), now)
+        elif self._capacity.fits(cluster):
             befallen = befalling.fail_bootstrap(cluster, self.faults, now)
             self._put(lifecycle.bootstrap(befallen, now), now)
         elif cluster.wants_slot_since is None:
-            self._put(replace(denied, wants_slot_since=now), now)
+            self._put(replace(cluster, wants_slot_since=now), now)
 
     def _advance_bootstrapping(self, cluster: Cluster, now: datetime) -> None:
         if now < self._bootstrapped_at(cluster):
@@ -219,33 +227,42 @@ class ControlPlane:
             self._put(lifecycle.become_ready(cluster, now), now)
 
     def _advance_ready(self, cluster: Cluster, now: datetime) -> None:
-        self._put(befalling.lose_nodes(cluster, self.faults, now), now)
+        replacement = timedelta(seconds=self._pace.provision_seconds + self._pace.bootstrap_seconds)
+        self._put(befalling.lose_nodes(cluster, self.faults, replacement, now), now)
         cluster = self._clusters[cluster.cluster_id]
         for step in cluster.steps:
             if step.plan is not None and _has_ended(step, now):
-                self._put(lifecycle.end_planned_step(cluster, step, now), now)
-                return
-        self._start_steps(cluster, now)
+                cluster = step_life.end_planned_step(cluster, step, now)
+        self._put(cluster, now)
+        while self._start_step(self._clusters[cluster.cluster_id], now):
+            pass
+        cluster = self._clusters[cluster.cluster_id]
+        idle_until = self._idle_until(cluster)
+        if idle_until is not None and now >= idle_until:
+            self._put(lifecycle.end_idle(cluster, now), now)
 
-    def _start_steps(self, cluster: Cluster, now: datetime) -> None:
+    def _start_step(self, cluster: Cluster, now: datetime) -> bool:
+        """Start the next pending step, if it may start now; whether it did."""
         if not cluster.state.takes_changes:
-            return
+            return False
         pending = cluster.steps_in(StepState.PENDING)
         if not pending:
             # also where the last pending step was cancelled: there is nothing left to wait for
             self._put(lifecycle.settle(cluster, now), now)
-            return
+            return False
         step = pending[0]
-        if cluster.steps_in(StepState.RUNNING, StepState.CANCEL_PENDING):
-            return
-        if step.plan is None and not cluster.has_slot and self._free_slots() == 0:
+        busy = cluster.steps_in(StepState.RUNNING, StepState.CANCEL_PENDING)
+        if len(busy) >= cluster.step_concurrency:
+            return False
+        if step.plan is None and not cluster.has_slot and not self._capacity.has_slot:
             self._put(replace(cluster, wants_slot_since=cluster.wants_slot_since or now), now)
-            return
+            return False
         plan = befalling.plan_step(cluster, step, self.faults, now)
-        started = lifecycle.start_step(cluster, step.step_id, plan, now)
+        started = step_life.start_step(cluster, step.step_id, plan, now)
         self._put(started, now)
         if plan is None:
             self._actions.append(StartStep(started, step))
+        return True
 
     def _advance_terminating(self, cluster: Cluster, now: datetime) -> None:
         if not cluster.used_machine:
@@ -267,7 +284,18 @@ class ControlPlane:
             return None if cluster.used_machine else self._terminated_at(cluster)
         due = [loss.at for loss in cluster.losses if not loss.happened]
         due += [end for step in cluster.steps_in(StepState.RUNNING) if (end := step.planned_end)]
-        return min(due, default=None)
+        idle_until = self._idle_until(cluster)
+        return min(due if idle_until is None else [*due, idle_until], default=None)
+
+    def _idle_until(self, cluster: Cluster) -> datetime | None:
+        """When the auto-termination policy ends the cluster, if it goes on being idle.
+
+        A protected cluster is not ended by it; one whose steps wait for a slot of this machine is not idle.
+        """
+        seconds, since = cluster.idle_timeout_seconds, cluster.idle_since
+        if seconds is None or since is None or cluster.termination_protected or cluster.wants_slot_since:
+            return None
+        return since + timedelta(seconds=seconds / self._pace.speed)
 
     def _in_turn(self, cluster_ids: Iterable[ClusterId]) -> list[ClusterId]:
         """Those that wait for a slot in the order in which they began to want it, then the others."""
@@ -277,9 +305,6 @@ class ControlPlane:
             return cluster.wants_slot_since or self._provisioned_at(cluster), cluster.created_at
 
         return sorted(cluster_ids, key=turn)
-
-    def _free_slots(self) -> int:
-        return self._pace.slots - len(self._slot_holders)
 
     def _provisioned_at(self, cluster: Cluster) -> datetime:
         return cluster.created_at + timedelta(seconds=self._pace.provision_seconds)
@@ -301,8 +326,7 @@ class ControlPlane:
         self._clusters[cluster_id] = cluster
         self._changed.add(cluster_id)
         self._agenda.at_once([cluster_id])
-        _keep(self._slot_holders, cluster_id, member=cluster.has_slot)
-        _keep(self._queue, cluster_id, member=cluster.wants_slot_since is not None)
+        self._capacity.see(cluster)
         self._watch(before, cluster, now)
 
     def _new_steps(
@@ -324,13 +348,6 @@ def _has_ended(step: Step, now: datetime) -> bool:
         return True
     end = step.planned_end
     return step.state is StepState.RUNNING and end is not None and now >= end
-
-
-def _keep(members: set[ClusterId], cluster_id: ClusterId, *, member: bool) -> None:
-    if member:
-        members.add(cluster_id)
-    else:
-        members.discard(cluster_id)
 
 
 def _new_id(prefix: str, choice: Callable[[str], str] = secrets.choice) -> str:

@@ -1,25 +1,26 @@
-"""The life of one cluster and its steps: pure functions from a cluster and a time to the next cluster.
+"""The life of one cluster: pure functions from a cluster and a time to the next cluster.
 
-States, reason codes and messages follow the EMR API reference ("ClusterStatus", "StepStatus", "StepConfig") and
-what EMR is seen to answer. Who may move on when (slots, waiting times) is decided in `control_plane`.
+States and who follows whom: https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-overview.html (the
+cluster's life cycle) and https://docs.aws.amazon.com/emr/latest/APIReference/API_ClusterStatus.html; reason codes:
+https://docs.aws.amazon.com/emr/latest/APIReference/API_ClusterStateChangeReason.html. Below, each transition names
+the page it follows by its last part. Messages are those that EMR is seen to give. Who may move on when (slots,
+waiting times) is decided in `control_plane`; a cluster's steps are in `step_life`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
+from local_aws.emr.nodes import collections
 from local_aws.emr.values import (
     Cluster,
     ClusterState,
-    Failure,
+    ErrorDetail,
     NodeLoss,
+    NoInstances,
     Past,
     Reason,
-    Step,
-    StepId,
-    StepPlan,
     StepState,
 )
 
@@ -28,30 +29,21 @@ ALL_STEPS_COMPLETED = Reason("ALL_STEPS_COMPLETED", "Steps completed")
 STEPS_COMPLETED_WITH_ERRORS = Reason("STEP_FAILURE", "Steps completed with errors")
 STEP_FAILURE = Reason("STEP_FAILURE", "Shut down as step failed")
 USER_REQUEST = Reason("USER_REQUEST", "Terminated by user request")
-NO_CAPACITY = Reason("INTERNAL_ERROR", "EC2 has no instances of the requested types.")
+FLEET_TIMEOUT = Reason(
+    "INSTANCE_FLEET_TIMEOUT", "Spot capacity was not provisioned within the timeout of the instance fleet"
+)
 JOB_TERMINATED = Reason(None, "Job terminated")
 NO_REASON = Reason()
 
 # of a cluster's history; a cluster that is kept alive goes to and fro for ever
 STATES_KEPT = 20
 
-_TERMINATES_CLUSTER = ("TERMINATE_CLUSTER", "TERMINATE_JOB_FLOW")
-_ENDS_WELL = (ALL_STEPS_COMPLETED, STEPS_COMPLETED_WITH_ERRORS, USER_REQUEST)
-
-
-@dataclass(frozen=True)
-class StepEnd:
-    """How a step's process ended, as its runner saw it."""
-
-    failure: Failure | None = None
-
-
-# of a step without a process, which ends the moment it is told to
-STOPPED = StepEnd(Failure("Stopped"))
+_UNFINISHED = (StepState.PENDING, StepState.RUNNING, StepState.CANCEL_PENDING)
+_DOCS = "https://docs.aws.amazon.com/emr/latest/ManagementGuide"
 
 
 def bootstrap(cluster: Cluster, now: datetime) -> Cluster:
-    """The instances are there: STARTING becomes BOOTSTRAPPING.
+    """The instances are there: STARTING becomes BOOTSTRAPPING (emr-overview.html).
 
     A cluster whose steps are processes on this machine holds a slot from here on.
     """
@@ -67,33 +59,17 @@ def bootstrap(cluster: Cluster, now: datetime) -> Cluster:
 
 
 def become_ready(cluster: Cluster, now: datetime) -> Cluster:
-    """Bootstrapping is over; the first step, if there is one, may start."""
+    """BOOTSTRAPPING becomes RUNNING, and at once WAITING or TERMINATING without a step (emr-overview.html)."""
     ready = replace(cluster, state=ClusterState.RUNNING, reason=Reason(None, "Running step"), ready_at=now)
     return settle(ready, now)
 
 
-def fail_bootstrap(cluster: Cluster, now: datetime) -> Cluster:
-    """A bootstrap action ended with an exit code other than 0."""
-    message = (
-        f"On the master instance (i-00000000000000000), bootstrap action 1 returned a non-zero return code: "
-        f"{cluster.bootstrap_exit_code}"
-    )
-    return terminate(cluster, Reason("BOOTSTRAP_FAILURE", message), now)
-
-
-def start_step(cluster: Cluster, step_id: StepId, plan: StepPlan | None, now: datetime) -> Cluster:
-    started = change_step(
-        cluster, step_id, lambda step: replace(step, state=StepState.RUNNING, started_at=now, plan=plan)
-    )
-    running = replace(started, state=ClusterState.RUNNING, reason=Reason(None, "Running step"))
-    if plan is not None:
-        return running
-    return replace(running, has_slot=True, used_machine=True, wants_slot_since=None)
-
-
 def settle(cluster: Cluster, now: datetime) -> Cluster:
-    """Where nothing is left to run: WAITING if the cluster is kept alive, else TERMINATING."""
-    if cluster.steps_in(StepState.PENDING, StepState.RUNNING, StepState.CANCEL_PENDING):
+    """Where nothing is left to run: WAITING if the cluster is kept alive, else TERMINATING.
+
+    API_JobFlowInstancesConfig.html (KeepJobFlowAliveWhenNoSteps), emr-longrunning-transient.html.
+    """
+    if cluster.steps_in(*_UNFINISHED) or cluster.state is ClusterState.WAITING:
         return cluster
     if cluster.keeps_alive:
         message = (
@@ -105,131 +81,138 @@ def settle(cluster: Cluster, now: datetime) -> Cluster:
             reason=Reason(None, message),
             has_slot=False,
             wants_slot_since=None,
+            idle_since=now,
         )
     failed = cluster.steps_in(StepState.FAILED)
     return terminate(cluster, STEPS_COMPLETED_WITH_ERRORS if failed else ALL_STEPS_COMPLETED, now)
 
 
-def add_steps(cluster: Cluster, steps: tuple[Step, ...]) -> Cluster:
-    return replace(cluster, steps=cluster.steps + steps)
-
-
-def end_step(cluster: Cluster, step_id: StepId, end: StepEnd, now: datetime) -> Cluster:
-    """The step has ended; its ActionOnFailure decides what becomes of the cluster."""
-    step = cluster.step(step_id)
-    if step is None or not step.state.is_under_way:
-        return cluster
-    ended = change_step(cluster, step_id, lambda running: _ended_step(cluster, running, end, now))
-    if cluster.state is ClusterState.TERMINATING:
-        return ended
-    if end.failure is not None and step.state is StepState.RUNNING:
-        protected = cluster.termination_protected and cluster.keeps_alive
-        if step.action_on_failure in _TERMINATES_CLUSTER and not protected:
-            return terminate(ended, STEP_FAILURE, now)
-        if step.action_on_failure != "CONTINUE":
-            ended = cancel_pending(ended, now)
-    return settle(ended, now)
-
-
-def end_planned_step(cluster: Cluster, step: Step, now: datetime) -> Cluster:
-    """The end of a step that had no process, as its plan has it."""
-    if step.state is StepState.CANCEL_PENDING or step.plan is None:
-        return end_step(cluster, step.step_id, STOPPED, now)
-    return end_step(cluster, step.step_id, StepEnd(step.plan.failure), now)
-
-
-def _ended_step(cluster: Cluster, step: Step, end: StepEnd, now: datetime) -> Step:
-    if end.failure is None:
-        return replace(step, state=StepState.COMPLETED, ended_at=now)
-    if cluster.state is ClusterState.TERMINATING:
-        return replace(step, state=StepState.CANCELLED, reason=JOB_TERMINATED, ended_at=now)
-    if step.state is StepState.CANCEL_PENDING:
-        return replace(step, state=StepState.CANCELLED, ended_at=now)
-    return replace(step, state=StepState.FAILED, failure=end.failure, ended_at=now)
-
-
-def cancel_step(cluster: Cluster, step_id: StepId, now: datetime) -> Cluster:
-    """CancelSteps for one step: a pending one is cancelled at once, a running one when its process is gone."""
-
-    def cancelled(step: Step) -> Step:
-        if step.state is StepState.PENDING:
-            return replace(step, state=StepState.CANCELLED, ended_at=now)
-        return replace(step, state=StepState.CANCEL_PENDING)
-
-    return change_step(cluster, step_id, cancelled)
-
-
-def cancel_pending(cluster: Cluster, now: datetime, reason: Reason = NO_REASON) -> Cluster:
-    return replace(
-        cluster,
-        steps=tuple(
-            replace(step, state=StepState.CANCELLED, reason=reason, ended_at=now)
-            if step.state is StepState.PENDING
-            else step
-            for step in cluster.steps
-        ),
-    )
-
-
 def terminate(cluster: Cluster, reason: Reason, now: datetime) -> Cluster:
-    """To TERMINATING; the slot is kept until the processes are gone."""
+    """To TERMINATING: pending steps are cancelled, the slot is kept until the processes are gone.
+
+    API_TerminateJobFlows.html: "any step not yet completed is canceled".
+    """
     if not cluster.state.takes_changes:
         return cluster
-    cancelled = cancel_pending(cluster, now, JOB_TERMINATED)
-    terminating = replace(
-        cancelled,
+    steps = tuple(
+        replace(step, state=StepState.CANCELLED, reason=JOB_TERMINATED, ended_at=now)
+        # a running step that has no process ends at once
+        if step.state is StepState.PENDING or (step.state.is_under_way and step.plan is not None)
+        else step
+        for step in cluster.steps
+    )
+    return replace(
+        cluster,
+        steps=steps,
         state=ClusterState.TERMINATING,
         reason=reason,
+        no_instances=None,
         wants_slot_since=None,
+        idle_since=None,
         terminating_since=now,
     )
-    for step in terminating.steps:
-        if step.state.is_under_way and step.plan is not None:
-            terminating = end_step(terminating, step.step_id, STOPPED, now)
-    return terminating
+
+
+def finish(cluster: Cluster, now: datetime) -> Cluster:
+    """TERMINATING is over: TERMINATED, or TERMINATED_WITH_ERRORS where an error ended it (emr-overview.html)."""
+    ends_well = (ALL_STEPS_COMPLETED, STEPS_COMPLETED_WITH_ERRORS)
+    well = cluster.reason in ends_well or cluster.reason.code == USER_REQUEST.code
+    state = ClusterState.TERMINATED if well else ClusterState.TERMINATED_WITH_ERRORS
+    return replace(cluster, state=state, ended_at=now, has_slot=False)
+
+
+def fail_bootstrap(cluster: Cluster, now: datetime) -> Cluster:
+    """A bootstrap action ended with an exit code other than 0 (emr-plan-bootstrap.html).
+
+    Its details: BOOTSTRAP_FAILURE_PRIMARY_WITH_NON_ZERO_CODE.html.
+    """
+    code = str(cluster.bootstrap_exit_code)
+    scripts = [
+        action["ScriptBootstrapAction"]["Path"] for action in cluster.request.get("BootstrapActions") or ()
+    ]
+    message = (
+        f"On the master instance (i-00000000000000000), bootstrap action 1 returned a non-zero return code: "
+        f"{code}"
+    )
+    page = f"{_DOCS}/BOOTSTRAP_FAILURE_PRIMARY_WITH_NON_ZERO_CODE.html"
+    data = {
+        "primary-instance-id": "i-00000000000000000",
+        "bootstrap-action": "1",
+        "return-code": code,
+        "amazon-s3-path": scripts[0] if scripts else "",
+        "public-doc": page,
+    }
+    error = ErrorDetail("BOOTSTRAP_FAILURE_PRIMARY_WITH_NON_ZERO_CODE", message, tuple(data.items()))
+    return terminate(cluster, Reason("BOOTSTRAP_FAILURE", message, error), now)
+
+
+def give_up_on_capacity(cluster: Cluster, now: datetime) -> Cluster:
+    """EC2 has no instances, and EMR ends the cluster (INTERNAL_ERROR_EC2_INSUFFICIENT_CAPACITY_AZ.html)."""
+    bought = [bought for collection in collections(cluster) for bought in collection.purchases]
+    market = cluster.no_instances.market if cluster.no_instances else None
+    lacking = next((b.instance_type for b in bought if b.market == market), bought[0].instance_type)
+    message = f"EC2 is out of capacity for the instance type {lacking} in the Availability Zone."
+    page = f"{_DOCS}/INTERNAL_ERROR_EC2_INSUFFICIENT_CAPACITY_AZ.html"
+    data = {"instance-type": lacking, "availability-zone": "us-east-1a", "public-doc": page}
+    error = ErrorDetail("INTERNAL_ERROR_EC2_INSUFFICIENT_CAPACITY_AZ", message, tuple(data.items()))
+    return terminate(cluster, Reason("INTERNAL_ERROR", message, error), now)
+
+
+def exceed_quota(cluster: Cluster, now: datetime) -> Cluster:
+    """EC2 refuses more vCPUs than the account's quota, and EMR ends the cluster (API_ClusterStateChangeReason.html)."""
+    message = (
+        "You have requested more vCPU capacity than your current vCPU limit allows for the instance bucket that "
+        "the specified instance type belongs to."
+    )
+    return terminate(cluster, Reason("VALIDATION_ERROR", message), now)
+
+
+def time_out_fleet(cluster: Cluster, denied: NoInstances, now: datetime) -> Cluster:
+    """The provisioning timeout of an instance fleet is over: its action is taken.
+
+    emr-provisioning-timeout-launch.html, API_SpotProvisioningSpecification.html (TimeoutAction).
+    """
+    if denied.timeout_action == "TERMINATE_CLUSTER":
+        return terminate(cluster, FLEET_TIMEOUT, now)
+    # On-Demand instances take the place of the Spot ones; where EC2 has none of those either, it goes on waiting
+    still = replace(denied, times_out_at=None, timeout_action=None) if denied.market == "ANY" else None
+    return replace(cluster, on_demand_instead=True, no_instances=still)
 
 
 def lose_nodes(cluster: Cluster, loss: NodeLoss, ended_by: str | None, now: datetime) -> Cluster:
-    """Nodes are gone; `ended_by` says why the cluster cannot go on without them, if it cannot."""
-    losses = tuple(
-        replace(known, at=now, happened=True) if known == loss else known for known in cluster.losses
-    )
+    """Nodes are gone; `ended_by` says why the cluster cannot go on without them, if it cannot.
+
+    emr-plan-instances-guidelines.html, emr-spot-instances pages: EMR replaces lost core and task nodes.
+    """
+    losses = tuple(loss if known.fault_id == loss.fault_id else known for known in cluster.losses)
     lost = replace(cluster, losses=losses)
     return lost if ended_by is None else terminate(lost, Reason("INSTANCE_FAILURE", ended_by), now)
 
 
-def finish(cluster: Cluster, now: datetime) -> Cluster:
-    """TERMINATING is over: every process of the cluster is gone."""
-    state = ClusterState.TERMINATED if cluster.reason in _ENDS_WELL else ClusterState.TERMINATED_WITH_ERRORS
-    return replace(cluster, state=state, ended_at=now, has_slot=False)
+def end_idle(cluster: Cluster, now: datetime) -> Cluster:
+    """The auto-termination policy's idle time is over (emr-auto-termination-policy.html)."""
+    message = f"Cluster was idle for {cluster.idle_timeout_seconds} seconds: terminated by its auto-termination policy"
+    return terminate(cluster, Reason(USER_REQUEST.code, message), now)
 
 
 def lose(cluster: Cluster, message: str, now: datetime) -> Cluster:
     """The cluster is gone at once, as when the machine under it went away."""
     if cluster.state.is_over:
         return cluster
-    cancelled = cancel_pending(cluster, now, JOB_TERMINATED)
-    steps = tuple(
+    reason = Reason("INTERNAL_ERROR", message)
+    interrupted = tuple(
         replace(step, state=StepState.INTERRUPTED, reason=Reason(None, message), ended_at=now)
         if step.state.is_under_way
         else step
-        for step in cancelled.steps
+        for step in cluster.steps
     )
+    terminating = terminate(replace(cluster, steps=interrupted), reason, now)
     return replace(
-        cancelled,
-        steps=steps,
+        terminating,
         state=ClusterState.TERMINATED_WITH_ERRORS,
-        reason=Reason("INTERNAL_ERROR", message),
+        reason=reason,
         has_slot=False,
-        wants_slot_since=None,
         ended_at=now,
-    )
-
-
-def change_step(cluster: Cluster, step_id: StepId, change: Callable[[Step], Step]) -> Cluster:
-    return replace(
-        cluster,
-        steps=tuple(change(step) if step.step_id == step_id else step for step in cluster.steps),
     )
 
 

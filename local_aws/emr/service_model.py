@@ -15,7 +15,7 @@ from botocore.model import ListShape, OperationModel, ServiceModel, Shape, Strin
 from botocore.validate import ParamValidator
 
 from local_aws.emr.errors import SerializationError, UnsupportedOperationError, ValidationError
-from local_aws.emr.support import NOT_HERE, SUPPORTED_OPERATIONS, unsupported_members
+from local_aws.emr.support import HONOURED, KEPT, NOT_HERE, SUPPORTED_OPERATIONS
 
 
 class EmrServiceModel:
@@ -54,7 +54,7 @@ class EmrServiceModel:
             raise ValidationError(
                 f"{count} validation error{'s' if count > 1 else ''} detected: {'; '.join(problems)}"
             )
-        for sentence in unsupported_members(name, request):
+        for sentence in _unsupported_members(shape, request, name):
             raise ValidationError(sentence)
         return request
 
@@ -79,6 +79,21 @@ def _constraint_problems(shape: Shape, value: Any, path: str) -> Iterator[str]:
                 f"Value at '{path}' failed to satisfy constraint: "
                 f"Member must have length less than or equal to {longest}"
             )
+
+
+def _unsupported_members(shape: Shape, value: Any, place: str) -> Iterator[str]:
+    """A sentence for each member that would be ignored if it were let through."""
+    if isinstance(shape, ListShape) and isinstance(value, list):
+        for position, item in enumerate(value):
+            yield from _unsupported_members(shape.member, item, f"{place}[{position}]")
+    elif isinstance(shape, StructureShape) and isinstance(value, Mapping) and shape.name in HONOURED:
+        honoured, kept = HONOURED[shape.name], KEPT.get(shape.name, frozenset())
+        for name, member in value.items():
+            if name in honoured:
+                yield from _unsupported_members(shape.members[name], member, f"{place}.{name}")
+            # clients send empty members they mean nothing by
+            elif name not in kept and member not in (None, "", [], {}):
+                yield f"{NOT_HERE} member {name} of {place}. It takes: {', '.join(sorted(honoured | kept))}."
 
 
 def _camel(name: str) -> str:

@@ -18,6 +18,7 @@ from local_aws.emr.values import (
     Cluster,
     ClusterId,
     ClusterState,
+    ErrorDetail,
     Failure,
     NodeLoss,
     NoInstances,
@@ -35,9 +36,12 @@ _TIMES = (
     "created_at",
     "ended_at",
     "gives_up_at",
+    "idle_since",
     "ready_at",
+    "replaced_at",
     "started_at",
     "terminating_since",
+    "times_out_at",
     "wants_slot_since",
 )
 
@@ -91,7 +95,7 @@ def _cluster(saved: Mapping[str, Any]) -> Cluster:
         "steps": tuple(_step(step) for step in saved["steps"]),
         "tags": tuple((key, value) for key, value in saved["tags"]),
         "state": ClusterState(saved["state"]),
-        "reason": Reason(**saved["reason"]),
+        "reason": _reason(saved["reason"]),
         "losses": tuple(NodeLoss(**_times(loss)) for loss in saved["losses"]),
         "history": tuple(_past(past) for past in saved["history"]),
         "no_instances": NoInstances(**_times(saved["no_instances"])) if saved["no_instances"] else None,
@@ -103,15 +107,23 @@ def _step(saved: Mapping[str, Any]) -> Step:
     values = _times(saved) | {
         "step_id": StepId(saved["step_id"]),
         "state": StepState(saved["state"]),
-        "reason": Reason(**saved["reason"]),
+        "reason": _reason(saved["reason"]),
         "failure": _failure(saved["failure"]),
         "plan": _plan(saved["plan"]),
     }
     return Step(**{field.name: values[field.name] for field in fields(Step)})
 
 
+def _reason(saved: Mapping[str, Any]) -> Reason:
+    error = saved["error"]
+    details = error and ErrorDetail(
+        error["code"], error["message"], tuple((key, value) for key, value in error["data"])
+    )
+    return Reason(saved["code"], saved["message"], details)
+
+
 def _past(saved: Mapping[str, Any]) -> Past:
-    return Past(datetime.fromisoformat(saved["at"]), ClusterState(saved["state"]), Reason(**saved["reason"]))
+    return Past(datetime.fromisoformat(saved["at"]), ClusterState(saved["state"]), _reason(saved["reason"]))
 
 
 def _plan(saved: Mapping[str, Any] | None) -> StepPlan | None:

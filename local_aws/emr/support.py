@@ -1,13 +1,12 @@
-"""Which operations and members this stand-in takes: one table, by name.
+"""Which operations and members this stand-in takes: tables by the names of AWS's own service model.
 
-HONOURED members change what happens. KEPT ones have no meaning on one machine: they are stored and shown
-where EMR shows them. Anything else is refused by name, so that nobody believes it took effect.
+HONOURED members change what happens, or what is answered. KEPT ones have no meaning on one machine: they are
+stored and shown where EMR shows them. Anything else is refused by name, so that nobody believes it took effect.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 SUPPORTED_OPERATIONS = frozenset(
     {
@@ -20,8 +19,15 @@ SUPPORTED_OPERATIONS = frozenset(
         "GetManagedScalingPolicy",
         "ListBootstrapActions",
         "ListClusters",
+        "ListInstanceFleets",
         "ListInstanceGroups",
+        "ListInstances",
         "ListSteps",
+        "ModifyCluster",
+        "PutAutoTerminationPolicy",
+        "PutManagedScalingPolicy",
+        "RemoveAutoTerminationPolicy",
+        "RemoveManagedScalingPolicy",
         "RemoveTags",
         "RunJobFlow",
         "SetTerminationProtection",
@@ -31,94 +37,78 @@ SUPPORTED_OPERATIONS = frozenset(
 
 NOT_HERE = "local_aws does not support the"
 
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 HONOURED: Mapping[str, frozenset[str]] = {
-    "RunJobFlow": frozenset({"Name", "LogUri", "Instances", "Steps", "Configurations", "Tags"}),
-    "RunJobFlow.Instances": frozenset(
-        {
-            "InstanceCount",
-            "InstanceGroups",
-            "KeepJobFlowAliveWhenNoSteps",
-            "MasterInstanceType",
-            "SlaveInstanceType",
-            "TerminationProtected",
-        }
+    "AddJobFlowStepsInput": _names("JobFlowId Steps"),
+    "AddTagsInput": _names("ResourceId Tags"),
+    "AutoTerminationPolicy": _names("IdleTimeout"),
+    "BootstrapActionConfig": _names("Name ScriptBootstrapAction"),
+    "CancelStepsInput": _names("ClusterId StepIds StepCancellationOption"),
+    "ComputeLimits": _names("UnitType MinimumCapacityUnits MaximumCapacityUnits"),
+    "DescribeClusterInput": _names("ClusterId"),
+    "DescribeStepInput": _names("ClusterId StepId"),
+    "GetAutoTerminationPolicyInput": _names("ClusterId"),
+    "GetManagedScalingPolicyInput": _names("ClusterId"),
+    "HadoopJarStepConfig": _names("Args Jar"),
+    "InstanceFleetConfig": _names(
+        "Name InstanceFleetType InstanceTypeConfigs LaunchSpecifications TargetOnDemandCapacity TargetSpotCapacity"
     ),
-    "InstanceGroup": frozenset(
-        {"BidPrice", "InstanceCount", "InstanceRole", "InstanceType", "Market", "Name"}
+    "InstanceFleetProvisioningSpecifications": _names("SpotSpecification"),
+    "InstanceGroupConfig": _names("BidPrice InstanceCount InstanceRole InstanceType Market Name"),
+    "InstanceTypeConfig": _names("InstanceType Priority WeightedCapacity"),
+    "JobFlowInstancesConfig": _names(
+        "InstanceCount InstanceFleets InstanceGroups KeepJobFlowAliveWhenNoSteps MasterInstanceType "
+        "SlaveInstanceType TerminationProtected"
     ),
-    "Step": frozenset({"ActionOnFailure", "HadoopJarStep", "Name"}),
-    "HadoopJarStep": frozenset({"Args", "Jar"}),
-    "AddJobFlowSteps": frozenset({"JobFlowId", "Steps"}),
-    "ListClusters": frozenset({"ClusterStates", "CreatedAfter", "CreatedBefore", "Marker"}),
-    "ListSteps": frozenset({"ClusterId", "Marker", "StepIds", "StepStates"}),
+    "ListBootstrapActionsInput": _names("ClusterId Marker"),
+    "ListClustersInput": _names("ClusterStates CreatedAfter CreatedBefore Marker"),
+    "ListInstanceFleetsInput": _names("ClusterId Marker"),
+    "ListInstanceGroupsInput": _names("ClusterId Marker"),
+    "ListInstancesInput": _names(
+        "ClusterId InstanceFleetId InstanceFleetType InstanceGroupId InstanceGroupTypes InstanceStates Marker"
+    ),
+    "ListStepsInput": _names("ClusterId Marker StepIds StepStates"),
+    "ManagedScalingPolicy": _names("ComputeLimits"),
+    "ModifyClusterInput": _names("ClusterId StepConcurrencyLevel"),
+    "PutAutoTerminationPolicyInput": _names("AutoTerminationPolicy ClusterId"),
+    "PutManagedScalingPolicyInput": _names("ClusterId ManagedScalingPolicy"),
+    "RemoveAutoTerminationPolicyInput": _names("ClusterId"),
+    "RemoveManagedScalingPolicyInput": _names("ClusterId"),
+    "RemoveTagsInput": _names("ResourceId TagKeys"),
+    "RunJobFlowInput": _names(
+        "AutoTerminationPolicy Configurations Instances LogUri ManagedScalingPolicy Name ReleaseLabel "
+        "StepConcurrencyLevel Steps Tags"
+    ),
+    "ScriptBootstrapActionConfig": _names("Args Path"),
+    "SetTerminationProtectionInput": _names("JobFlowIds TerminationProtected"),
+    "SpotProvisioningSpecification": _names("TimeoutAction TimeoutDurationMinutes"),
+    "StepConfig": _names("ActionOnFailure HadoopJarStep Name"),
+    "Tag": _names("Key Value"),
+    "TerminateJobFlowsInput": _names("JobFlowIds"),
 }
 
 KEPT: Mapping[str, frozenset[str]] = {
-    "RunJobFlow": frozenset(
-        {
-            "Applications",
-            "AutoScalingRole",
-            "AutoTerminationPolicy",
-            "BootstrapActions",
-            "CustomAmiId",
-            "EbsRootVolumeIops",
-            "EbsRootVolumeSize",
-            "EbsRootVolumeThroughput",
-            "JobFlowRole",
-            "LogEncryptionKmsKeyId",
-            "ManagedScalingPolicy",
-            "OSReleaseLabel",
-            "ReleaseLabel",
-            "RepoUpgradeOnBoot",
-            "ScaleDownBehavior",
-            "SecurityConfiguration",
-            "ServiceRole",
-            # only 1: steps of a cluster run one after the other
-            "StepConcurrencyLevel",
-            "VisibleToAllUsers",
-        }
+    "ComputeLimits": _names("MaximumCoreCapacityUnits MaximumOnDemandCapacityUnits"),
+    "InstanceFleetConfig": _names("ResizeSpecifications"),
+    "InstanceFleetProvisioningSpecifications": _names("OnDemandSpecification"),
+    "InstanceGroupConfig": _names("AutoScalingPolicy Configurations CustomAmiId EbsConfiguration"),
+    "InstanceTypeConfig": _names(
+        "BidPrice BidPriceAsPercentageOfOnDemandPrice Configurations CustomAmiId EbsConfiguration"
     ),
-    "RunJobFlow.Instances": frozenset(
-        {
-            "AdditionalMasterSecurityGroups",
-            "AdditionalSlaveSecurityGroups",
-            "Ec2KeyName",
-            "Ec2SubnetId",
-            "Ec2SubnetIds",
-            "EmrManagedMasterSecurityGroup",
-            "EmrManagedSlaveSecurityGroup",
-            "Placement",
-            "ServiceAccessSecurityGroup",
-            "UnhealthyNodeReplacement",
-        }
+    "JobFlowInstancesConfig": _names(
+        "AdditionalMasterSecurityGroups AdditionalSlaveSecurityGroups Ec2KeyName Ec2SubnetId Ec2SubnetIds "
+        "EmrManagedMasterSecurityGroup EmrManagedSlaveSecurityGroup Placement ServiceAccessSecurityGroup "
+        "UnhealthyNodeReplacement"
     ),
-    "InstanceGroup": frozenset({"AutoScalingPolicy", "Configurations", "CustomAmiId", "EbsConfiguration"}),
+    "ManagedScalingPolicy": _names("ScalingStrategy UtilizationPerformanceIndex"),
+    "RunJobFlowInput": _names(
+        "Applications AutoScalingRole BootstrapActions CustomAmiId EbsRootVolumeIops EbsRootVolumeSize "
+        "EbsRootVolumeThroughput JobFlowRole LogEncryptionKmsKeyId OSReleaseLabel RepoUpgradeOnBoot "
+        "ScaleDownBehavior SecurityConfiguration ServiceRole VisibleToAllUsers"
+    ),
+    "SpotProvisioningSpecification": _names("AllocationStrategy"),
 }
-
-
-def unsupported_members(operation: str, request: Mapping[str, Any]) -> Iterator[str]:
-    """A sentence for each member that would be ignored if it were let through."""
-    yield from _refused(operation, operation, request)
-    if operation == "RunJobFlow":
-        yield from _refused("RunJobFlow.Instances", "RunJobFlow.Instances", request["Instances"])
-        for position, group in enumerate(request["Instances"].get("InstanceGroups") or ()):
-            yield from _refused("InstanceGroup", f"RunJobFlow.Instances.InstanceGroups[{position}]", group)
-        if request.get("StepConcurrencyLevel", 1) != 1:
-            yield (
-                f"local_aws runs the steps of a cluster one after the other: "
-                f"StepConcurrencyLevel {request['StepConcurrencyLevel']} is refused, 1 is accepted."
-            )
-    for position, step in enumerate(request.get("Steps") or ()):
-        place = f"{operation}.Steps[{position}]"
-        yield from _refused("Step", place, step)
-        yield from _refused("HadoopJarStep", f"{place}.HadoopJarStep", step["HadoopJarStep"])
-
-
-def _refused(table: str, place: str, members: Mapping[str, Any]) -> Iterator[str]:
-    if table not in HONOURED:
-        return
-    taken = HONOURED[table] | KEPT.get(table, frozenset())
-    for name, value in members.items():
-        # clients send empty members they mean nothing by
-        if name not in taken and value not in (None, "", [], {}):
-            yield f"{NOT_HERE} member {name} of {place}. It takes: {', '.join(sorted(taken))}."

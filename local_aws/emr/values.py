@@ -50,11 +50,21 @@ class StepState(str, Enum):
 
 
 @dataclass(frozen=True)
+class ErrorDetail:
+    """What EMR tells a program about a cluster's error, beside the sentence for a person."""
+
+    code: str
+    message: str
+    data: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
 class Reason:
-    """A StateChangeReason: a code from EMR's closed list (or none) and a sentence."""
+    """A StateChangeReason: a code from EMR's closed list (or none), a sentence, and an error's details."""
 
     code: str | None = None
     message: str | None = None
+    error: ErrorDetail | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +103,8 @@ class NodeLoss:
 
     :param fault_id: the fault that asked for it, so that it takes each cluster's nodes once
     :param nodes: how many; None: all of that role and market
+    :param replaced_at: when those in their place are ready; None: there are none, it has not happened yet or
+        the cluster ended by it
     """
 
     fault_id: str
@@ -101,15 +113,22 @@ class NodeLoss:
     nodes: int | None
     at: datetime
     happened: bool = False
+    replaced_at: datetime | None = None
 
 
 @dataclass(frozen=True)
 class NoInstances:
-    """EC2 has none of the instances that a cluster asks for, for as long as the fault that says so stands."""
+    """EC2 has none of the instances that a cluster asks for, for as long as the fault that says so stands.
+
+    :param gives_up_at: when EMR ends the cluster for it
+    :param times_out_at: when the provisioning timeout of an instance fleet ends, and its action is taken
+    """
 
     fault_id: str
     market: str
-    gives_up_at: datetime | None
+    gives_up_at: datetime | None = None
+    times_out_at: datetime | None = None
+    timeout_action: str | None = None
 
 
 @dataclass(frozen=True)
@@ -152,6 +171,10 @@ class Cluster:
     steps: tuple[Step, ...] = ()
     tags: tuple[tuple[str, str], ...] = ()
     termination_protected: bool = False
+    step_concurrency: int = 1
+    managed_scaling: Mapping[str, Any] | None = None
+    # how long it may be idle; None: for ever
+    idle_timeout_seconds: int | None = None
     state: ClusterState = ClusterState.STARTING
     reason: Reason = Reason()
     # a slot is the right to run steps on this machine; it is given first come, first served
@@ -160,11 +183,14 @@ class Cluster:
     # whether a process was ever started for it here: there may then be some to end
     used_machine: bool = False
     no_instances: NoInstances | None = None
+    # whether its fleets' Spot capacity was bought as On-Demand instances, after the provisioning timeout
+    on_demand_instead: bool = False
     losses: tuple[NodeLoss, ...] = ()
     # how its bootstrap action is going to fail
     bootstrap_exit_code: int | None = None
     bootstrapping_since: datetime | None = None
     ready_at: datetime | None = None
+    idle_since: datetime | None = None
     terminating_since: datetime | None = None
     ended_at: datetime | None = None
     # the latest states, oldest first

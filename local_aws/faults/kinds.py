@@ -124,13 +124,17 @@ class StepFault(_Fault):
     step: str = Field("*", min_length=1, description="pattern of the step's name")
 
 
-class HangStep(StepFault):
+class StepEndFault(StepFault):
+    """A fault of a step that starts. Of several that could hit it, the one set first does."""
+
+
+class HangStep(StepEndFault):
     """The step runs until it is cancelled or its cluster is terminated; no process is started for it."""
 
     kind: Literal["hang_step"] = "hang_step"
 
 
-class FailStep(StepFault):
+class FailStep(StepEndFault):
     """The step fails with these FailureDetails, `after_seconds` of running; no process is started for it."""
 
     kind: Literal["fail_step"] = "fail_step"

@@ -25,7 +25,9 @@ class StepMachinery:
         if isinstance(action, StartStep):
             self._start(action, service)
         elif isinstance(action, StopStep):
-            self._in_background(lambda: self._stop_steps(action.cluster_id, action.step_id))
+            self._in_background(
+                lambda: self._stop_steps(action.cluster_id, action.step_id, at_once=action.at_once)
+            )
         else:
             self._in_background(lambda: self._stop_cluster(action, service))
 
@@ -51,7 +53,9 @@ class StepMachinery:
             self._running[key] = (run, thread)
         thread.start()
 
-    def _stop_steps(self, cluster_id: ClusterId, step_id: StepId | None = None) -> None:
+    def _stop_steps(
+        self, cluster_id: ClusterId, step_id: StepId | None = None, *, at_once: bool = False
+    ) -> None:
         with self._lock:
             running = [
                 pair
@@ -59,7 +63,7 @@ class StepMachinery:
                 if key[0] == cluster_id and step_id in (None, key[1])
             ]
         for run, thread in running:
-            run.stop()
+            run.stop(at_once=at_once)
             thread.join()
 
     def _stop_cluster(self, action: StopCluster, service: EmrService) -> None:

@@ -13,7 +13,7 @@ from threading import Event
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local_aws.emr.lifecycle import StepEnd
+from local_aws.emr.step_life import StepEnd
 from local_aws.emr.values import Cluster, Failure, Step
 from local_aws.steps import guard, processes
 from local_aws.steps.configurations import without_effect
@@ -39,11 +39,12 @@ class StepRun:
         self._stopped = Event()
         self._unfinished: frozenset[Path] = frozenset()
 
-    def stop(self) -> None:
-        """End every process of the step; `run` then returns."""
+    def stop(self, *, at_once: bool = False) -> None:
+        """End every process of the step; `run` then returns. :param at_once: without grace"""
         self._stopped.set()
         self._unfinished = processes.files_being_written(self._marker)
-        processes.end(self._marker, grace_seconds=self._machine.settings.grace_seconds)
+        grace_seconds = 0.0 if at_once else self._machine.settings.grace_seconds
+        processes.end(self._marker, grace_seconds=grace_seconds)
 
     def run(self) -> StepEnd:
         """Runs the step to its end; whatever goes wrong is the step's failure, never this process's."""

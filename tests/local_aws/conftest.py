@@ -12,6 +12,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from local_aws.client import LocalAws
+
 
 class Aws:
     """Clients for one local_aws, and what tests ask of it again and again."""
@@ -141,3 +143,31 @@ def bucket(aws: Aws) -> Iterator[str]:
     for key in aws.keys(name):
         aws.s3.delete_object(Bucket=name, Key=key)
     aws.s3.delete_bucket(Bucket=name)
+
+
+@pytest.fixture(scope="session")
+def simulated_url(start_local_aws: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A server that simulates every step, and on which ten minutes of EMR's timeouts take a second."""
+    return str(
+        start_local_aws(tmp_path_factory.mktemp("simulated"), "--simulate", "0.1", "--speed", "600").url
+    )
+
+
+@pytest.fixture
+def control(simulated_url: str) -> Iterator[LocalAws]:
+    """Faults and journal of the server that simulates."""
+    control = LocalAws(simulated_url)
+    yield control
+    control.clear_faults()
+
+
+@pytest.fixture(scope="session")
+def emr(simulated_url: str) -> Aws:
+    """Clients for the server that simulates."""
+    return Aws(simulated_url)
+
+
+@pytest.fixture
+def name() -> str:
+    """A cluster's name of the test's own, for faults that hit no other test's cluster."""
+    return f"train-{uuid.uuid4().hex[:8]}"

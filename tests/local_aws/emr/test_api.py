@@ -61,13 +61,13 @@ def test_steps_cannot_be_added_to_a_cluster_that_is_over(aws: Any, step: Any) ->
         ({"ReleaseLabel": ""}, "release label"),
         ({"LogUri": "/var/log"}, "LogUri '/var/log' is not valid"),
         ({"AmiVersion": "3.11.0"}, "does not support the member AmiVersion of RunJobFlow"),
-        ({"StepConcurrencyLevel": 4}, "StepConcurrencyLevel 4 is refused, 1 is accepted"),
+        ({"StepConcurrencyLevel": 257}, "StepConcurrencyLevel 257 is not valid: 1 to 256 is accepted"),
         ({"Name": "n" * 257}, "Member must have length less than or equal to 256"),
         ({"ScaleDownBehavior": "NEVER"}, "at 'scaleDownBehavior' failed to satisfy constraint"),
         ({"Instances": {"KeepJobFlowAliveWhenNoSteps": True}}, "one and only one of the following"),
         (
-            {"Instances": {"InstanceFleets": [{"InstanceFleetType": "MASTER"}]}},
-            "does not support the member InstanceFleets of RunJobFlow.Instances",
+            {"Instances": {"HadoopVersion": "3", "MasterInstanceType": "m5.xlarge"}},
+            "does not support the member HadoopVersion of RunJobFlow.Instances",
         ),
         (
             {
@@ -144,7 +144,8 @@ def test_lists_come_newest_first_in_pages_of_fifty(aws: Any, step: Any) -> None:
     aws.emr.terminate_job_flows(JobFlowIds=[first["Clusters"][-1]["Id"]])
     second = aws.emr.list_clusters(CreatedAfter=before, Marker=first["Marker"])
     assert [cluster["Id"] for cluster in second["Clusters"]][:2] == [ids[1], ids[0]]
-    aws.emr.terminate_job_flows(JobFlowIds=ids[1:])
+    for position in range(1, len(ids), 10):
+        aws.emr.terminate_job_flows(JobFlowIds=ids[position : position + 10])
     aws.wait_for(ids[0], "WAITING")
     aws.emr.add_job_flow_steps(
         JobFlowId=ids[0], Steps=[step("bash", "-c", "true", name=str(n)) for n in range(52)]

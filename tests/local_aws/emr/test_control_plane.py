@@ -10,7 +10,7 @@ import pytest
 from local_aws.emr import lifecycle
 from local_aws.emr.control_plane import ControlPlane, Pace, StartStep, StopCluster, StopStep
 from local_aws.emr.errors import ValidationError
-from local_aws.emr.lifecycle import StepEnd
+from local_aws.emr.step_life import StepEnd
 from local_aws.emr.store import ClusterStore
 from local_aws.emr.values import Cluster, ClusterState, Failure, StepState
 
@@ -35,7 +35,12 @@ class Story:
             }
             for number, action in enumerate(on_failure)
         ]
-        instances = {"KeepJobFlowAliveWhenNoSteps": keep_alive, "TerminationProtected": protected}
+        groups = [{"InstanceRole": "MASTER", "InstanceType": "m5.xlarge", "InstanceCount": 1}]
+        instances = {
+            "InstanceGroups": groups,
+            "KeepJobFlowAliveWhenNoSteps": keep_alive,
+            "TerminationProtected": protected,
+        }
         request = {"Name": "c", "Instances": instances, "Steps": steps}
         cluster_id = self.plane.run_job_flow(request, self.now).cluster_id
         self.after(0)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,29 +24,6 @@ from local_aws.faults.kinds import (
     Throttle,
 )
 from local_aws.faults.reading import FaultTextError, read_fault_file, read_faults
-
-
-@pytest.fixture(scope="module")
-def simulated_url(start_local_aws: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A server that simulates every step."""
-    return str(start_local_aws(tmp_path_factory.mktemp("simulated"), "--simulate", "0.1").url)
-
-
-@pytest.fixture
-def control(simulated_url: str) -> Iterator[LocalAws]:
-    control = LocalAws(simulated_url)
-    yield control
-    control.clear_faults()
-
-
-@pytest.fixture
-def emr(aws_at: Any, simulated_url: str) -> Any:
-    return aws_at(simulated_url)
-
-
-@pytest.fixture
-def name() -> str:
-    return f"train-{uuid.uuid4().hex[:8]}"
 
 
 def test_simulated_steps_end_well_and_in_order_without_a_process(
