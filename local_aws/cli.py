@@ -85,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
         ("provision-seconds", "time a cluster is STARTING"),
         ("bootstrap-seconds", "time a cluster is BOOTSTRAPPING"),
         ("terminate-seconds", "time a cluster without processes is TERMINATING"),
+        ("log-delay-seconds", "time until an ended step's logs are at its cluster's LogUri"),
         ("grace-seconds", "time a step has to end by itself when it is stopped"),
     ):
         pace.add_argument(

@@ -31,6 +31,8 @@ class Settings:
     faults: tuple[Fault, ...] = ()
     # how long a step may take to end by itself when its cluster is terminated
     grace_seconds: float = 2.0
+    # how long after its end a step's logs come to LogUri
+    log_delay_seconds: float = 0.0
     spark_master: str = "local[2]"
     driver_memory: str = "1g"
     java_options: str = "-XX:+UseParallelGC"

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from shutil import rmtree
-from threading import Event
+from threading import Event, Timer
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -60,7 +60,7 @@ class StepRun:
         seconds = round(time.monotonic() - started)
         self._logs.say(f"total process run time: {seconds} seconds")
         rmtree(self._work, ignore_errors=True)
-        self._upload_logs()
+        self._bring_logs_to_s3()
         return end
 
     def _run_program(self) -> int:
@@ -149,6 +149,15 @@ class StepRun:
         if self._cluster.log_uri is None:
             return self._logs.path(name).as_uri()
         return log_file_uri(self._cluster.log_uri, self._cluster.cluster_id, self._step.step_id, name)
+
+    def _bring_logs_to_s3(self) -> None:
+        delay_seconds = self._machine.settings.log_delay_seconds
+        if not delay_seconds:
+            self._upload_logs()
+            return
+        later = Timer(delay_seconds, self._upload_logs)
+        later.daemon = True
+        later.start()
 
     def _upload_logs(self) -> None:
         if self._cluster.log_uri is None:

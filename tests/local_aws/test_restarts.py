@@ -14,6 +14,19 @@ import psutil
 import pytest
 
 
+def test_logs_come_late_where_they_are_told_to(
+    start_local_aws: Callable[..., Any], aws_at: Any, step: Any, until: Any, tmp_path: Path
+) -> None:
+    server = start_local_aws(tmp_path / "root", "--log-delay-seconds", "0.5")
+    aws = aws_at(server.url)
+    aws.s3.create_bucket(Bucket="logs")
+    cluster_id = aws.launch(step("bash", "-c", "echo out"), LogUri="s3://logs/")
+    aws.wait_for_end(cluster_id)
+    assert aws.keys("logs") == []
+    until(lambda: len(aws.keys("logs")) == 3, "the logs are there")
+    server.stop()
+
+
 def carrying(word: str) -> list[psutil.Process]:
     """Processes whose command line has the word, but for this one."""
     found = []
