@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from airflow.sdk import DAG, CronTriggerTimetable, Param, TaskGroup
 
 from trainyard.operators import (
+    ACTIONS,
     CREATE_TASK,
     PLAN_TASK,
     PUBLISH_TASK,
@@ -21,6 +22,7 @@ from trainyard.operators import (
     Freshness,
     Plan,
     Publish,
+    Rollback,
     WaitForTraining,
 )
 from trainyard.portfolio import Portfolio, load_portfolio
@@ -31,6 +33,10 @@ run red where a chosen model failed.
 
 A run takes `models` (none chosen: all), `data_date` (empty: the run's day less the portfolio's lag), `overrides` of the
 models' settings, and `publish` (empty: yes, unless settings are overridden).
+"""
+_ROLLBACK_DOCUMENTATION = """
+Lets another version of a model serve, and pins it, so that the next night's run does not undo it; or pins or unpins
+what serves. Who did it and why is in the log of activations (`trainyard history`).
 """
 _AWS_RETRIES = {"retries": 3, "retry_delay": timedelta(seconds=30), "retry_exponential_backoff": True}
 
@@ -81,6 +87,45 @@ def build_dag(portfolio: Portfolio) -> DAG:
             plan >> create >> wait >> publish
         publish >> freshness
     return dag
+
+
+def rollback_dag(*, app_db: str = "app_db") -> DAG:
+    """The DAG by which a person takes a model back where there is no shell.
+
+    :param app_db: Airflow connection to the application database
+    """
+    with DAG(
+        dag_id="rollback",
+        description="Lets another version of a model serve, or pins or unpins the one that does.",
+        schedule=None,
+        start_date=None,
+        catchup=False,
+        is_paused_upon_creation=False,
+        tags=["trainyard"],
+        params=_rollback_params(),
+        doc_md=_ROLLBACK_DOCUMENTATION,
+    ) as dag:
+        Rollback(task_id="rollback", app_db=app_db, retries=2, retry_delay=timedelta(seconds=30))
+    return dag
+
+
+def _rollback_params() -> dict[str, Param]:
+    return {
+        "action": Param(
+            "rollback", type="string", enum=[*ACTIONS], description="What to do; a rollback pins as well."
+        ),
+        "model": Param(
+            type="string",
+            pattern=r"^([a-z][a-z0-9_]*\.)?[a-z][a-z0-9_]*$",
+            description="The model, or portfolio.model where several portfolios have one of its name.",
+        ),
+        "version": Param(
+            None,
+            type=["null", "integer"],
+            description="The version that shall serve; empty: the one that served before.",
+        ),
+        "reason": Param(type="string", minLength=3, description="Why; goes into the log."),
+    }
 
 
 def _params(portfolio: Portfolio) -> dict[str, Param]:

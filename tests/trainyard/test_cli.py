@@ -61,6 +61,14 @@ def _record(app_db: Engine, *, model: str, data_date: str, training_id: str, act
             ),
             {"model": model, "data_date": data_date, "training_id": training_id},
         ).scalar_one()
+        outcome = "activated" if activate else "recorded"
+        connection.execute(
+            text(
+                "INSERT INTO serving.decision (version_id, outcome, code, sentence)"
+                " VALUES (:version, :outcome, 'first_version', 'so it is')"
+            ),
+            {"version": version, "outcome": outcome},
+        )
         if activate:
             connection.execute(
                 text(
@@ -249,7 +257,7 @@ def test_a_database_without_our_tables_says_what_makes_them(run, database_url, m
     monkeypatch.setenv("TRAINYARD_APP_DB_URL", database_url)
     result = run("models")
     assert result.exit_code == 2
-    assert "serving.live_model" in result.stderr
+    assert 'relation "serving.activation" does not exist' in result.stderr
     assert "first run makes its tables" in result.stderr
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typer
 
-from trainyard.cli import portfolios, serving
+from trainyard.cli import portfolios, rollback, serving
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -19,7 +19,11 @@ app = typer.Typer(
 app.command("validate")(portfolios.validate)
 app.command("schema")(portfolios.schema)
 app.command("models")(serving.models)
+app.command("live")(serving.live)
 app.command("history")(serving.history)
+app.command("rollback")(rollback.rollback)
+app.command("pin")(rollback.pin)
+app.command("unpin")(rollback.unpin)
 
 
 def main() -> None:

@@ -7,10 +7,12 @@ from trainyard.operators.create import CreateTrainingCluster
 from trainyard.operators.freshness import Freshness
 from trainyard.operators.plan import Plan
 from trainyard.operators.publish import Publish
+from trainyard.operators.rollback import ACTIONS, Rollback
 from trainyard.operators.run_plan import CREATE_TASK, PLAN_TASK, PUBLISH_TASK, WAIT_TASK, RunPlan
 from trainyard.operators.wait import WaitForTraining
 
 __all__ = [
+    "ACTIONS",
     "CREATE_TASK",
     "PLAN_TASK",
     "PUBLISH_TASK",
@@ -19,6 +21,7 @@ __all__ = [
     "Freshness",
     "Plan",
     "Publish",
+    "Rollback",
     "RunPlan",
     "WaitForTraining",
 ]

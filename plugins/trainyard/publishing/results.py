@@ -14,8 +14,9 @@ from trainyard.training import TrainingId
 
 @dataclass(frozen=True)
 class LiveModel:
-    """A model's version that serves now; times are UTC.
+    """A model's version that serves, now or at the time that was asked about; times are UTC.
 
+    :param threshold: on the scale of ``score_kind``
     :param replaced_version_id: what served before; none for a model's first
     """
 
@@ -26,6 +27,7 @@ class LiveModel:
     training_id: TrainingId
     attempt: int
     threshold: float
+    score_kind: str
     feature_space: str
     num_features: int
     artifact_sha256: str
@@ -34,13 +36,18 @@ class LiveModel:
     actor: str
     reason: str
     replaced_version_id: int | None
+    pinned: bool
 
 
 @dataclass(frozen=True)
 class VersionEvent:
-    """A version, and one activation of it if it ever had one; times are UTC.
+    """What happened to a version; times are UTC.
 
+    :param event: ``activated``; ``recorded`` or ``held_back``: published and not activated; ``pinned``, ``unpinned``
+    :param at: when
+    :param actor: a person or a DAG run; none for what publishing decided not to activate
     :param live: whether this activation says what serves now
+    :param emptied: whether retention let go of the version's artifact
     """
 
     portfolio: str
@@ -50,11 +57,13 @@ class VersionEvent:
     training_id: TrainingId
     attempt: int
     published_at: datetime
-    activated_at: datetime | None
+    event: str
+    at: datetime
     actor: str | None
-    reason: str | None
+    reason: str
     replaced_version_id: int | None
     live: bool
+    emptied: bool
 
 
 @dataclass(frozen=True)
@@ -88,24 +97,52 @@ class TrainingSummary:
     seconds: float | None
 
 
+# of all that had happened by then, the last activation of each model says what served
 _LIVE = text(
-    f"SELECT {', '.join(field.name for field in fields(LiveModel))} "  # noqa: S608 (our own list of columns)
-    "FROM serving.live_model ORDER BY portfolio, model"
+    f"""
+    SELECT {", ".join(field.name for field in fields(LiveModel) if field.name != "pinned")},
+           coalesce(pin.pinned, false) AS pinned
+    FROM (
+        SELECT DISTINCT ON (portfolio, model) *
+        FROM serving.activation
+        WHERE activated_at <= coalesce(CAST(:at AS timestamptz), 'infinity')
+        ORDER BY portfolio, model, activation_id DESC
+    ) AS newest
+    JOIN serving.model_version USING (version_id, portfolio, model)
+    LEFT JOIN LATERAL (
+        SELECT pinned FROM serving.pin
+        WHERE (pin.portfolio, pin.model) = (newest.portfolio, newest.model)
+          AND pinned_at <= coalesce(CAST(:at AS timestamptz), 'infinity')
+        ORDER BY pin_id DESC LIMIT 1
+    ) AS pin ON true
+    ORDER BY portfolio, model
+    """  # noqa: S608 (our own list of columns)
 )
 
+# at one moment, what was activated comes before what was pinned for it: the newest first
 _HISTORY = text(
     """
     SELECT version.portfolio, version.model, version.version_id, version.data_date, version.training_id,
-           version.attempt, version.published_at, activation.activated_at, activation.actor, activation.reason,
-           activation.replaced_version_id,
-           coalesce(activation.activation_id = live.activation_id, false) AS live
-    FROM serving.model_version AS version
-    LEFT JOIN serving.activation AS activation USING (version_id)
+           version.attempt, version.published_at, happened.event, happened.at, happened.actor, happened.reason,
+           happened.replaced_version_id, coalesce(happened.activation_id = live.activation_id, false) AS live,
+           version.emptied_at IS NOT NULL AS emptied
+    FROM (
+        SELECT version_id, 'activated' AS event, activated_at AS at, actor, reason, replaced_version_id,
+               activation_id, 1 AS step
+        FROM serving.activation
+        UNION ALL
+        SELECT version_id, outcome, decided_at, NULL, sentence, NULL, NULL, 0
+        FROM serving.decision
+        WHERE outcome <> 'activated'
+        UNION ALL
+        SELECT version_id, CASE WHEN pinned THEN 'pinned' ELSE 'unpinned' END, pinned_at, actor, reason, NULL, NULL, 2
+        FROM serving.pin
+    ) AS happened
+    JOIN serving.model_version AS version USING (version_id)
     LEFT JOIN serving.live_model AS live ON (live.portfolio, live.model) = (version.portfolio, version.model)
     WHERE version.model = :model
       AND (CAST(:portfolio AS text) IS NULL OR version.portfolio = :portfolio)
-    ORDER BY version.portfolio, coalesce(activation.activated_at, version.published_at) DESC,
-             activation.activation_id DESC NULLS LAST, version.version_id DESC
+    ORDER BY version.portfolio, happened.at DESC, happened.step DESC, happened.activation_id DESC, version_id DESC
     """
 )
 
@@ -140,14 +177,17 @@ _VERSIONS = text(
 )
 
 
-def live_models(app: Engine) -> list[LiveModel]:
-    """What serves now, by portfolio and model."""
+def live_models(app: Engine, *, at: datetime | None = None) -> list[LiveModel]:
+    """What serves, by portfolio and model.
+
+    :param at: the time that is asked about, with its offset; none: now
+    """
     with app.connect() as connection:
-        return [LiveModel(**utc_values(row)) for row in connection.execute(_LIVE).mappings()]
+        return [LiveModel(**utc_values(row)) for row in connection.execute(_LIVE, {"at": at}).mappings()]
 
 
 def history(app: Engine, *, portfolio: str | None, model: str) -> list[VersionEvent]:
-    """A model's versions, newest event first: one row an activation, one row for a version never activated.
+    """What happened to a model's versions, the newest first: activations, versions not activated, pins.
 
     :param portfolio: none looks in all portfolios
     """

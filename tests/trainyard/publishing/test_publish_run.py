@@ -284,7 +284,7 @@ def test_live_models_and_history_tell_what_replaced_what(yard: Yard) -> None:
     assert live.activated_at.utcoffset() == timedelta(0)
     events = history(yard.app, portfolio=None, model="hotels")
     assert [(event.version_id, event.replaced_version_id, event.reason, event.live) for event in events] == [
-        (3, None, None, False),
+        (3, None, "version 2 has newer data, of 2026-11-22", False),
         (2, 1, "newer data than of 2026-11-21", True),
         (1, None, "the first version", False),
     ]
