@@ -89,6 +89,7 @@ def test_isotonic_of_scores_that_rank_backwards_is_level() -> None:
 
 def test_weights_count_as_rows_repeated() -> None:
     once = Points(np.array([0.0, 1.0, 2.0]), np.array([1.0, 2.0, 6.0]), np.array([6.0, 4.0, 3.0]))
-    repeated = Points(*(np.concatenate([column, column]) / 2 for column in once))
+    doubled = [np.concatenate([column, column]) for column in once]
+    repeated = Points(doubled[0], doubled[1] / 2, doubled[2] / 2)
     for fit in (fit_platt, fit_isotonic):
         assert fit(once).of(once.values) == pytest.approx(fit(repeated).of(once.values), abs=1e-9)
