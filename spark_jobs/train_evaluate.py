@@ -26,7 +26,7 @@ def train_and_evaluate(job: Job) -> None:
     from training_job.saving import save_measurements, save_model  # noqa: PLC0415
     from training_job.together import together  # noqa: PLC0415
 
-    learn = learner_for(job.request.learner)
+    learn = learner_for(job.request.learner, job.request.imbalance)
     with job.step("load"), rows_kept_out_of_logs(job.spark):
         train, test, validation = together(
             lambda: load(job, "train"), lambda: load(job, "test"), lambda: load_validation(job)

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from trainyard.inputs import InputObject, fingerprint
-from trainyard.portfolio import Model
+from trainyard.portfolio import FixedThreshold, Model
 from trainyard.training import Sha256, Training
 
 FORMAT_VERSION = 2
@@ -59,8 +59,10 @@ def training_request(
         "feature_space": model.feature_space,
         "label_mapping": dict(model.label_mapping),
         "group_key": model.group_key,
-        "learner": {"name": model.learner.name, "params": dict(model.learner.params)},
-        "threshold": model.threshold.model_dump(mode="json"),
+        "learner": {"name": model.learner.name, "params": model.learner.params.model_dump()},
+        "imbalance": model.imbalance.model_dump(mode="json"),
+        "calibration": model.calibration,
+        "threshold": _threshold(model),
         "evaluation": {},
         "champion": None,
         "best_recent": None,
@@ -76,6 +78,15 @@ def training_request(
         },
     }
     return json.dumps(request, sort_keys=True, indent=1, allow_nan=False).encode()
+
+
+def _threshold(model: Model) -> dict[str, Any]:
+    """A fixed value stands on the scale of what the model gives: a probability, else a margin."""
+    threshold = model.threshold
+    if not isinstance(threshold, FixedThreshold):
+        return threshold.model_dump(mode="json")
+    has_probabilities = model.learner.has_probabilities or model.calibration != "none"
+    return {"rule": "fixed", "value": threshold.value if has_probabilities else threshold.margin}
 
 
 def _inputs(model: Model, inputs: Inputs) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from training_job.failures import JobError
 from training_job.probabilities import Probabilities
 
 if TYPE_CHECKING:
@@ -25,5 +26,10 @@ class Decision:
 
 def decide(model: LearnedModel, request: Request) -> Decision:
     """The probabilities of the model's scores, and the threshold of the request's rule."""
+    rule = request.threshold["rule"]
+    if rule != "fixed" or request.calibration != "none":
+        raise JobError("bad_request", "this version of the job knows the rule fixed and no calibration")
     probabilities = Probabilities(model.score_kind, model.odds_factor)
-    return Decision(probabilities, threshold=request.threshold)
+    value = request.threshold["value"]
+    lowest = probabilities.lowest_score(value) if probabilities.known else value
+    return Decision(probabilities, threshold=1.0 if lowest is None else lowest)

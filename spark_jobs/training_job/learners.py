@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from pyspark.ml import classification as spark
 
 from training_job.failures import JobError
+from training_job.imbalance import shown_to_learner
 from training_job.learned import LearnedModel
 from training_job.linear import linear_fit, linear_parameters
 from training_job.trees import boosted_parameters, forest_parameters, trees_fit
 
 if TYPE_CHECKING:
+    from training_job.choices import Imbalance, LearnerChoice
     from training_job.fitting import Fit
     from training_job.loading import Split
-    from training_job.request import LearnerChoice
 
 
 @dataclass(frozen=True)
@@ -104,12 +105,12 @@ LEARNERS = {
 DEFAULT_SEED = 17
 
 
-def learner_for(choice: LearnerChoice) -> Callable[[Split], LearnedModel]:
+def learner_for(choice: LearnerChoice, imbalance: Imbalance) -> Callable[[Split], LearnedModel]:
     """What fits the learner that the request names; raises ``bad_request`` where its parameters do not fit."""
     learner = LEARNERS.get(choice.name)
     if learner is None:
         _refuse("learner.name", choice.name, " or ".join(sorted(LEARNERS)))
-    return partial(_learn, learner, _estimator(learner, choice.params))
+    return partial(_learn, learner, _estimator(learner, choice.params), imbalance)
 
 
 def load_model(kind: str, folder: str) -> Any:
@@ -135,15 +136,19 @@ def _estimator(learner: Learner, params: dict[str, Any]) -> Any:
     return estimator
 
 
-def _learn(learner: Learner, estimator: Any, split: Split) -> LearnedModel:
+def _learn(learner: Learner, estimator: Any, imbalance: Imbalance, split: Split) -> LearnedModel:
     """Fit; the rows stay on the executors."""
-    model = estimator.fit(split.rows)
+    shown = shown_to_learner(split, imbalance)
+    if shown.weight_column is not None:
+        estimator = estimator.copy({estimator.weightCol: shown.weight_column})
+    model = estimator.fit(shown.rows)
     fit = learner.fit(estimator, model)
     return LearnedModel(
         spark_model=model,
         kind=learner.kind,
         score_kind=learner.score_kind,
-        odds_factor=None,
+        # a margin has no odds
+        odds_factor=shown.odds_factor if learner.score_kind == "probability" else None,
         parameters=partial(learner.parameters, model),
         iterations=fit.iterations,
         objective=fit.objective,

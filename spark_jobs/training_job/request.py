@@ -9,6 +9,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from training_job.choices import (
+    Imbalance,
+    LearnerChoice,
+    parse_calibration,
+    parse_imbalance,
+    parse_learner,
+    parse_threshold,
+)
 from training_job.failures import JobError
 from training_job.fields import FORMAT_VERSION, Fields
 from training_job.inputs import Inputs, parse_inputs
@@ -31,18 +39,14 @@ class TrainingIdentity:
 
 
 @dataclass(frozen=True)
-class LearnerChoice:
-    name: str
-    params: dict[str, Any]
-
-
-@dataclass(frozen=True)
 class Request:
     """One training, as asked for.
 
     :param label_mapping: label as the data writes it → class 0 or 1
     :param group_key: what says which rows belong together: a column of Parquet, ``qid`` for LibSVM; None: nothing does
-    :param threshold: a decision is ``score >= threshold``
+    :param calibration: ``none``, ``platt`` or ``isotonic``
+    :param threshold: ``rule`` and its parameters; the value of ``fixed`` is a probability, or a margin where scores
+        have no probabilities
     :param output: folder to write into; ends with a slash
     :param sha256: of the request's bytes
     """
@@ -54,7 +58,9 @@ class Request:
     label_mapping: dict[str, int]
     group_key: str | None
     learner: LearnerChoice
-    threshold: float
+    imbalance: Imbalance
+    calibration: str
+    threshold: dict[str, Any]
     output: str
     deadline: datetime
     lineage: dict[str, Any]
@@ -72,6 +78,8 @@ def parse_request(content: bytes) -> Request:
     if version != FORMAT_VERSION:
         top.refuse("format_version", version, str(FORMAT_VERSION))
     inputs = parse_inputs(top.fields("inputs"))
+    cut = inputs.split is not None and inputs.split.validation is not None
+    has_validation = cut or inputs.validation is not None
     request = Request(
         training=_training(top.fields("training")),
         inputs=inputs,
@@ -79,8 +87,10 @@ def parse_request(content: bytes) -> Request:
         feature_space=top.text("feature_space"),
         label_mapping=_label_mapping(top.fields("label_mapping")),
         group_key=_group_key(top, inputs.format),
-        learner=_learner(top.fields("learner")),
-        threshold=_threshold(top.fields("threshold")),
+        learner=parse_learner(top.fields("learner")),
+        imbalance=parse_imbalance(top.fields("imbalance")),
+        calibration=parse_calibration(top, has_validation=has_validation),
+        threshold=parse_threshold(top.fields("threshold")),
         output=top.text("output").rstrip("/") + "/",
         deadline=_deadline(top),
         lineage=top.take("lineage", dict, "an object"),
@@ -135,23 +145,6 @@ def _group_key(top: Fields, form: str) -> str | None:
     if key in RESERVED_COLUMNS or key == "":
         top.refuse("group_key", key, "the name of a column of its own")
     return key
-
-
-def _learner(fields: Fields) -> LearnerChoice:
-    choice = LearnerChoice(name=fields.text("name"), params=fields.take("params", dict, "an object"))
-    fields.end()
-    return choice
-
-
-def _threshold(fields: Fields) -> float:
-    rule = fields.text("rule")
-    if rule != "fixed":
-        fields.refuse("rule", rule, "'fixed'")
-    value = float(fields.take("value", (int, float), "a probability"))
-    if not 0 <= value <= 1:
-        fields.refuse("value", value, "a probability from 0 to 1")
-    fields.end()
-    return value
 
 
 def _deadline(fields: Fields) -> datetime:

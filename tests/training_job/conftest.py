@@ -154,6 +154,8 @@ class RequestMaker:
             "label_mapping": {"0": 0, "1": 1},
             "group_key": None,
             "learner": {"name": "LogisticRegression", "params": dict(params or {})},
+            "imbalance": {"negatives_kept": 1.0, "class_weights": None},
+            "calibration": "none",
             "threshold": {"rule": "fixed", "value": 0.5},
             "evaluation": {},
             "champion": None,

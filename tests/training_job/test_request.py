@@ -33,7 +33,7 @@ def test_request_comes_in_whole(document: dict[str, Any], rows: Path, requests: 
     assert request.inputs.train[0].uri == requests.uri(rows)
     assert request.inputs.train[0].size == rows.stat().st_size
     assert request.inputs.validation is None
-    assert request.threshold == 0.5
+    assert request.threshold == {"rule": "fixed", "value": 0.5}
     assert request.deadline == datetime(2100, 1, 1, tzinfo=timezone.utc)
     assert request.output.endswith("/attempt-1/")
 
@@ -56,6 +56,8 @@ def leave_out(document: Any, *path: Any) -> None:
         ("label_mapping",),
         ("learner", "params"),
         ("threshold", "value"),
+        ("imbalance", "class_weights"),
+        ("calibration",),
         ("deadline",),
         ("lineage",),
         ("champion",),
@@ -89,8 +91,21 @@ def put(*path: Any, value: Any) -> Callable[[Any], None]:
         (put("label_mapping", value={"0": 0, "1": 2}), "label_mapping.1 is 2; expected 0 or 1"),
         (put("label_mapping", value={"no": 0, "1": 1}), "different numbers"),
         (put("label_mapping", value={"0": 0, "1": 1, "1.0": 1}), "different numbers"),
-        (put("threshold", "rule", value="best_f1"), "threshold.rule is 'best_f1'; expected 'fixed'"),
-        (put("threshold", "value", value=1.5), "a probability from 0 to 1"),
+        (
+            put("threshold", "rule", value="best_f1"),
+            "threshold.rule is 'best_f1'; expected fixed or best_f_beta",
+        ),
+        (
+            put("threshold", value={"rule": "best_f_beta", "beta": 0}),
+            "threshold.beta is 0.0; expected a number",
+        ),
+        (put("threshold", value={"rule": "highest_recall"}), "threshold.min_precision is missing"),
+        (put("threshold", "beta", value=1), "threshold.beta is not a field"),
+        (put("imbalance", "negatives_kept", value=0), "negatives_kept is 0.0; expected a share"),
+        (put("imbalance", "class_weights", value="even"), "class_weights is 'even'; expected 'balanced'"),
+        (put("imbalance", "class_weights", value={"0": 1, "1": 0}), "class_weights.1 is 0.0"),
+        (put("calibration", value="beta"), "calibration is 'beta'; expected none or platt or isotonic"),
+        (put("calibration", value="platt"), "expected none: there is no validation split"),
         (put("deadline", value="2026-11-23"), "with its offset"),
         (put("deadline", value="soon"), "with its offset"),
         (put("inputs", "train", value=None), "inputs.train is None"),

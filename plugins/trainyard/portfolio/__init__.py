@@ -5,14 +5,16 @@ In: the path of ``<name>.yaml``. Out: a :class:`Portfolio`, or a :class:`Portfol
 """
 
 from trainyard.portfolio.cluster import GRACE_MINUTES, Cluster
+from trainyard.portfolio.decisions import FixedThreshold, Imbalance, Threshold
 from trainyard.portfolio.gate import Approval, Bound, Gate
 from trainyard.portfolio.inputs import Inputs, InputSplit, NegativesKept
 from trainyard.portfolio.instances import InstanceGroup, WorkerGroup
+from trainyard.portfolio.learners import Learner
 from trainyard.portfolio.load import load_portfolio
 from trainyard.portfolio.mistakes import Mistake, PortfolioError
 from trainyard.portfolio.overrides import overridden
 from trainyard.portfolio.schema import json_schema
-from trainyard.portfolio.values import Connections, Learner, Model, Portfolio, Threshold
+from trainyard.portfolio.values import Connections, Model, Portfolio
 
 __all__ = [
     "GRACE_MINUTES",
@@ -20,7 +22,9 @@ __all__ = [
     "Bound",
     "Cluster",
     "Connections",
+    "FixedThreshold",
     "Gate",
+    "Imbalance",
     "InputSplit",
     "Inputs",
     "InstanceGroup",

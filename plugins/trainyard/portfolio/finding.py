@@ -11,11 +11,13 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
-from trainyard.portfolio import schema
+from trainyard.portfolio import fields
 from trainyard.portfolio.construct import Path as FieldPath
 from trainyard.portfolio.mistakes import Mistake
 from trainyard.portfolio.rules import CONFLICT, REFUSED
+from trainyard.portfolio.schema import accepted
 from trainyard.portfolio.source import Source
+from trainyard.portfolio.variants import BY_FIELD
 
 _LONGEST_VALUE = 120
 
@@ -51,24 +53,27 @@ class Findings:
             return
         self.add(path, _shown(value), "is not accepted", accepted or _accepted(path))
 
-    def unknown(self, path: FieldPath) -> None:
-        """A field that there is not."""
+    def unknown(self, path: FieldPath, *, location: FieldPath | None = None) -> None:
+        """A field that there is not.
+
+        :param location: the path with the names of the variants that its values are
+        """
         line = self._source.key_line(path) or self._line(path)
-        self._note(line, path, None, "is no known field", _instead_of(path))
+        self._note(line, path, None, "is no known field", _instead_of(path, location or path))
 
     def of_defaults(self, errors: Iterable[ErrorDetails]) -> None:
         """What is wrong in the shared values alone; what they lack, models may have."""
         for error in errors:
             if error["type"] not in {"missing", CONFLICT}:
-                self._refuse(self._stands(("defaults", *error["loc"])), error)
+                self._refuse(("defaults", *error["loc"]), error)
 
     def of_portfolio(self, errors: Iterable[ErrorDetails], *, models: int) -> None:
         """What is wrong in the whole file. What each of several models lacks is told once."""
         lacking: dict[FieldPath, list[str]] = defaultdict(list)
         for error in errors:
-            path = error["loc"]
+            path = fields.untagged(error["loc"])
             if error["type"] != "missing":
-                self._refuse(self._stands(path), error)
+                self._refuse(error["loc"], error)
             elif path[0] == "models" and len(path) > 2:
                 lacking[path[2:]].append(str(path[1]))
             else:
@@ -90,19 +95,25 @@ class Findings:
         candidates = (path, ("defaults", *own), own)
         return next((place for place in candidates if own and self._source.key_line(place)), path)
 
-    def _refuse(self, path: FieldPath, error: ErrorDetails) -> None:
+    def _refuse(self, location: FieldPath, error: ErrorDetails) -> None:
+        """:param location: the error's own, below models or defaults"""
         if error["type"] == "default_factory_not_called":
             return  # another error's shadow
+        path = self._stands(fields.untagged(location))
         if error["type"] == "extra_forbidden":
-            self.unknown(path)
+            self.unknown(path, location=location)
+            return
+        if error["type"] == "union_tag_invalid":
+            by = BY_FIELD[str(path[-1])].by
+            self.refused(self._stands((*fields.untagged(location), by)), error["input"][by])
             return
         said = error["ctx"]["accepted"] if error["type"] in {REFUSED, CONFLICT} else ""
         if error["loc"][-1] == "[key]":
             path = path[:-1] if path[-1] == "[key]" else path
-            said = said or schema.accepted_key(path[:-1])
+            said = said or fields.accepted_key(path[:-1])
             self._note(self._source.key_line(path) or 0, path, _shown(path[-1]), "is not accepted", said)
             return
-        self.refused(path, error["input"], said)
+        self.refused(path, error["input"], said or _accepted(location))
 
     def _missing(self, path: FieldPath) -> None:
         self.add(path, None, "is missing", _accepted(path))
@@ -133,7 +144,7 @@ def _section(path: FieldPath) -> tuple[str, str]:
 
 
 def _accepted(path: FieldPath) -> str:
-    return schema.accepted(schema.field_schema(path) or {})
+    return accepted(fields.field_schema(path) or {})
 
 
 def _shown(value: Any) -> str:
@@ -141,14 +152,17 @@ def _shown(value: Any) -> str:
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
 
 
-def _instead_of(path: FieldPath) -> str:
+def _instead_of(path: FieldPath, location: FieldPath) -> str:
     """What to write in place of an unknown field: where it belongs, the nearest known one, or all of them."""
     name = str(path[-1])
     if name == "name" and len(path) <= 3:
         return "a model's name is its key under models"
-    paths = (entry.path for entry in schema.field_entries())
+    known = fields.known_fields(location[:-1])
+    having = fields.variants_with(path)
+    if having:
+        return f"{' and '.join(having)} has it; known are {', '.join(known)}"
+    paths = (entry.path for entry in fields.field_entries())
     belongs = next((known for known in paths if known.rpartition(".")[2] == name), None)
-    known = schema.known_fields(path[:-1])
     if belongs is not None:
         inside = path[0] in {"models", "defaults"}
         if inside and not belongs.startswith("defaults."):

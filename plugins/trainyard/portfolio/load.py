@@ -18,6 +18,7 @@ from trainyard.portfolio.finding import Findings
 from trainyard.portfolio.mistakes import Mistake, PortfolioError
 from trainyard.portfolio.source import Source, read_source
 from trainyard.portfolio.values import Model, Portfolio
+from trainyard.portfolio.variants import BY_FIELD
 
 # one value though it is written as a mapping: labels of two files mixed would let a wrong label pass
 _REPLACED_AS_A_WHOLE = frozenset({"label_mapping"})
@@ -37,15 +38,23 @@ def load_portfolio(path: Path) -> Portfolio:
 
 
 def merge(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
-    """``upper`` over ``lower``: a mapping is merged, anything else is replaced."""
+    """``upper`` over ``lower``: a mapping is merged, unless it is of another variant; anything else is replaced."""
     merged = dict(lower)
     for key, value in upper.items():
         below = merged.get(key)
-        if isinstance(value, Mapping) and isinstance(below, Mapping) and key not in _REPLACED_AS_A_WHOLE:
+        if isinstance(value, Mapping) and isinstance(below, Mapping) and _is_merged(key, below, value):
             merged[key] = merge(below, value)
         else:
             merged[key] = value
     return merged
+
+
+def _is_merged(key: str, below: Mapping[str, Any], value: Mapping[str, Any]) -> bool:
+    """Whether two layers' mappings are one: another learner's parameters are none of this one's."""
+    variants = BY_FIELD.get(key)
+    if variants is not None and variants.by in value and variants.of(value) != variants.of(below):
+        return False
+    return key not in _REPLACED_AS_A_WHOLE
 
 
 def _read(path: Path) -> tuple[bytes, Source]:

@@ -43,9 +43,8 @@ def overridden(
         findings.unknown((*_WHOLE, "name"))
     merged: dict[str, Model] = {}
     for name in models:
-        # what was not written stays unwritten, so that a default that depends on another field is taken anew;
-        # no warnings: a learner's parameters are held as a mapping on purpose
-        written = portfolio.models[name].model_dump(exclude_unset=True, warnings=False)
+        # what was not written stays unwritten, so that a default that depends on another field is taken anew
+        written = portfolio.models[name].model_dump(exclude_unset=True)
         model, errors = validated(Model, {**merge(written, values), "name": name})
         findings.of_portfolio(
             [{**error, "loc": ("models", name, *error["loc"])} for error in errors], models=1

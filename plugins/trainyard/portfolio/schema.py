@@ -1,4 +1,4 @@
-"""The values' pydantic models → the JSON schema of the file, and what it says about each field.
+"""The values' pydantic models → the JSON schema of the file, and what it accepts in words.
 
 The file's layout differs from the values': a model may leave to ``defaults`` what it shares, so that nothing
 in it is required by itself, and ``inputs`` may stand at the top for all.
@@ -6,12 +6,9 @@ in it is required by itself, and ``inputs`` may stand at the top for all.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
-from trainyard.portfolio.construct import AS_WRITTEN, AS_WRITTEN_WITHIN, Path
+from trainyard.portfolio.construct import AS_WRITTEN, AS_WRITTEN_WITHIN
 from trainyard.portfolio.rules import SENTENCE
 from trainyard.portfolio.values import Portfolio
 
@@ -36,6 +33,10 @@ def json_schema() -> Schema:
                     iter(within.values())
                 )
                 _accept_as_written(field["additionalProperties"])
+            if "oneOf" in field:
+                # a layer need not say which variant it is, and may then be part of several
+                field["anyOf"] = field.pop("oneOf")
+                field.pop("default", None)
     properties.update(_layers(names=properties["portfolio"], models=properties.pop("models")))
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -75,50 +76,6 @@ def _without_titles(schema: Any) -> Any:
             if key != "title" or not isinstance(value, str)
         }
     return [_without_titles(item) for item in schema] if isinstance(schema, list) else schema
-
-
-@cache
-def _file_schema() -> Schema:
-    return json_schema()
-
-
-def _resolved(schema: Schema) -> Schema:
-    """A schema without reference or null alternative; what stands beside those is kept."""
-    while "$ref" in schema or "anyOf" in schema:
-        beside = {key: value for key, value in schema.items() if key not in {"$ref", "anyOf"}}
-        if "$ref" in schema:
-            inner = _file_schema()["$defs"][schema["$ref"].rpartition("/")[2]]
-        else:
-            inner = next(choice for choice in schema["anyOf"] if choice != {"type": "null"})
-            beside["nullable"] = True
-        schema = {**inner, **beside}
-    return schema
-
-
-def field_schema(path: Path) -> Schema | None:
-    """What the schema says about the field at a path of the file; none for an unknown one."""
-    schema = _file_schema()
-    for part in path:
-        schema = _resolved(schema)
-        if part in schema.get("properties", {}):
-            schema = schema["properties"][part]
-        elif isinstance(schema.get("additionalProperties"), dict):
-            schema = schema["additionalProperties"]
-        elif "items" in schema:
-            schema = schema["items"]
-        else:
-            return None
-    return _resolved(schema)
-
-
-def known_fields(path: Path) -> tuple[str, ...]:
-    """Names of the fields that the mapping at a path may have; empty where any may stand."""
-    return tuple((field_schema(path) or {}).get("properties", ()))
-
-
-def accepted_key(path: Path) -> str:
-    """What the keys of the mapping at a path accept, in words."""
-    return accepted({"type": "string", **(field_schema(path) or {}).get("propertyNames", {})})
 
 
 def accepted(schema: Schema) -> str:
@@ -169,38 +126,3 @@ def _accepted_text(schema: Schema) -> str:
         return "a date such as 2026-11-01"
     limit = schema.get("maxLength")
     return f"text of at most {limit} characters" if limit else "text"
-
-
-@dataclass(frozen=True)
-class FieldEntry:
-    """One field of the file: a row of the table in ``docs/portfolios.md``."""
-
-    path: str
-    schema: Schema
-    required: bool
-
-
-@cache
-def field_entries() -> tuple[FieldEntry, ...]:
-    """Every field of the file once, in the file's order; a model's own below ``defaults``.
-
-    What several places have in common, such as the volumes of core and task instances, is told at the first.
-    """
-    raw = Portfolio.model_json_schema()
-    required = {name: set(part.get("required", ())) for name, part in raw["$defs"].items()}
-    return tuple(_entries("", _file_schema(), set(raw["required"]), required))
-
-
-def _entries(
-    prefix: str, schema: Schema, required: set[str], below: dict[str, set[str]]
-) -> Iterator[FieldEntry]:
-    for name, field in schema["properties"].items():
-        path, resolved = f"{prefix}{name}", _resolved(field)
-        yield FieldEntry(path, resolved, name in required)
-        # inputs are described where every model's stand
-        choices = (field, *field.get("anyOf", ()))
-        reference = next((choice["$ref"] for choice in choices if "$ref" in choice), None)
-        if reference and path != "inputs":
-            definition = reference.rpartition("/")[2]
-            if definition in below:
-                yield from _entries(f"{path}.", resolved, below.pop(definition), below)

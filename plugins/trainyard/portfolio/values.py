@@ -9,14 +9,22 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from trainyard.portfolio.cluster import Cluster
+from trainyard.portfolio.decisions import (
+    Calibration,
+    FixedThreshold,
+    Imbalance,
+    Threshold,
+    check_calibration,
+    check_threshold,
+)
 from trainyard.portfolio.gate import Age, Approval, Gate
 from trainyard.portfolio.inputs import Inputs, check_group_key
-from trainyard.portfolio.learners import LearnerParams
+from trainyard.portfolio.learners import Learner
 from trainyard.portfolio.rules import (
     Cron,
     ModelName,
@@ -40,26 +48,6 @@ class Connections(Value):
     )
 
 
-class Learner(Value):
-    """What learns, and its parameters."""
-
-    name: Literal["LogisticRegression"] = Field(
-        default="LogisticRegression", description="A class of pyspark.ml.classification."
-    )
-    params: LearnerParams = Field(description="Parameters of the class, by its own names.")
-
-
-class Threshold(Value):
-    """The rule that turns a probability into a decision: yes from the threshold on."""
-
-    rule: Literal["fixed"] = Field(
-        default="fixed", description="fixed: the value below, whatever the data says."
-    )
-    value: float = Field(
-        default=0.5, ge=0, le=1, description="Probability from which on a row counts as positive."
-    )
-
-
 def _label_mapping(mapping: dict[str, int]) -> dict[str, int]:
     labels: dict[float, str] = {}
     for label in mapping:
@@ -77,6 +65,10 @@ def _label_mapping(mapping: dict[str, int]) -> dict[str, int]:
 
 def _group_key(key: str | None, info: ValidationInfo) -> str | None:
     return check_group_key(key, info.data.get("inputs"))
+
+
+def _calibration(calibration: str, info: ValidationInfo) -> str:
+    return check_calibration(calibration, info.data.get("inputs"))
 
 
 def _plain_number(number: float) -> str:
@@ -112,9 +104,16 @@ class Model(Value):
             " Replaced as a whole, never merged.",
         )
     )
-    learner: Learner = Field(description="What learns.")
-    threshold: Threshold = Field(
-        default=Threshold(), description="From which probability on the answer is yes."
+    learner: Learner = Field(description="What learns, and its parameters.")
+    imbalance: Imbalance = Field(default=Imbalance(), description="What is done about rare positives.")
+    calibration: Annotated[Calibration, AfterValidator(_calibration)] = Field(
+        default="none",
+        description="What turns scores into probabilities that hold, fitted on validation; LinearSVC has none"
+        " without it.",
+    )
+    threshold: Annotated[Threshold, AfterValidator(check_threshold)] = Field(
+        default=FixedThreshold(),
+        description="From which score on a row is decided for: by a rule, chosen on validation, else on test.",
     )
     gate: Gate = Field(default=Gate(), description="What a trained model must show before it serves.")
     fresh_within: Age | None = Field(

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 import yaml
 
 from trainyard.portfolio import load_portfolio
-from trainyard.portfolio.schema import FieldEntry, accepted, field_entries
+from trainyard.portfolio.fields import FieldEntry, field_entries
+from trainyard.portfolio.schema import accepted
 
 REPOSITORY = Path(__file__).parents[3]
 DOCS = REPOSITORY / "docs" / "portfolios.md"
+LEARNERS = REPOSITORY / "docs" / "learners.md"
 BEGIN, END = "<!-- fields -->\n", "<!-- /fields -->\n"
 
 
@@ -36,20 +39,35 @@ def _is_plain(default: object) -> bool:
     return not isinstance(default, dict) or default in ({}, {"0": 0, "1": 1})
 
 
-def _table() -> str:
+def _table(entries: Iterable[FieldEntry]) -> str:
     head = "| field | accepted | default | meaning |\n|---|---|---|---|\n"
-    return head + "".join(_row(entry) for entry in field_entries())
+    return head + "".join(map(_row, entries))
 
 
-def test_the_table_of_fields_is_the_codes():
-    """UPDATE_GOLDEN=1 writes it anew."""
-    text = DOCS.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    table, after = rest.split(END)
+def _of(variant: str) -> list[FieldEntry]:
+    """The fields of a learner or of a rule, or, for no variant, those that all models have."""
+    entries = [entry for entry in field_entries() if entry.variant == variant]
+    return [
+        entry for entry in entries if not variant or entry.path.rpartition(".")[2] not in {"name", "rule"}
+    ]
+
+
+VARIANTS = sorted({entry.variant for entry in field_entries()} - {""})
+
+
+@pytest.mark.parametrize("variant", ["", *VARIANTS])
+def test_the_tables_of_fields_are_the_codes(variant):
+    """UPDATE_GOLDEN=1 writes them anew."""
+    docs = LEARNERS if variant else DOCS
+    begin = f"<!-- fields {variant} -->\n" if variant else BEGIN
+    text = docs.read_text(encoding="utf-8")
+    before, rest = text.split(begin)
+    table, after = rest.split(END, maxsplit=1)
+    expected = _table(_of(variant))
     if os.environ.get("UPDATE_GOLDEN"):
-        DOCS.write_text(f"{before}{BEGIN}{_table()}{END}{after}", encoding="utf-8")
-        table = _table()
-    assert table == _table()
+        docs.write_text(f"{before}{begin}{expected}{END}{after}", encoding="utf-8")
+        table = expected
+    assert table == expected
 
 
 def _blocks(language: str) -> list[str]:

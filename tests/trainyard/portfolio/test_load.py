@@ -28,9 +28,10 @@ def test_the_smallest_file_gets_every_default(load, smallest):
     assert (portfolio.connections.app_db, portfolio.connections.analytics_db) == ("app_db", "analytics_db")
     model = portfolio.models["hotels"]
     assert (model.name, model.feature_space, model.label_mapping) == ("hotels", "hotels", {"0": 0, "1": 1})
-    assert (model.threshold.rule, model.threshold.value) == ("fixed", 0.5)
+    assert (model.threshold.rule, model.threshold.value, model.calibration) == ("fixed", 0.5, "none")
+    assert (model.imbalance.negatives_kept, model.imbalance.class_weights) == (1.0, None)
     assert (model.inputs.validation, model.inputs.marker) == (None, "_SUCCESS")
-    assert model.learner.params == {
+    assert model.learner.params.model_dump() == {
         "regParam": 0.01,
         "elasticNetParam": 0.0,
         "maxIter": 100,
@@ -61,9 +62,9 @@ def test_models_come_sorted_by_name_so_that_adding_one_moves_no_other(load, smal
 
 def test_a_models_own_value_wins_and_its_neighbours_keep_the_default(load, smallest):
     portfolio = load(smallest + "    learner: {params: {maxIter: 7}}\n  flights:\n")
-    assert portfolio.models["hotels"].learner.params["maxIter"] == 7
-    assert portfolio.models["hotels"].learner.params["regParam"] == 0.01
-    assert portfolio.models["flights"].learner.params["maxIter"] == 100
+    assert portfolio.models["hotels"].learner.params.maxIter == 7
+    assert portfolio.models["hotels"].learner.params.regParam == 0.01
+    assert portfolio.models["flights"].learner.params.maxIter == 100
 
 
 def test_defaults_win_over_the_portfolios_inputs_and_a_model_over_both(load, smallest):

@@ -92,7 +92,23 @@ UNKNOWN = [
     ("    learner: {regParam: 3}\n", "learner.regParam", "it belongs at learner.params.regParam"),
     ("    schedule: null\n", "schedule", "it belongs at the top of the file"),
     ("    name: x\n", "name", "a model's name is its key under models"),
-    ("    threshold: {zzz: 1}\n", "threshold.zzz", "known are rule, value"),
+    ("    threshold: {zzz: 1}\n", "threshold.zzz", "known are rule, value, margin"),
+    (
+        "    threshold: {min_recall: 0.5}\n",
+        "threshold.min_recall",
+        "highest_precision has it; known are rule, value, margin",
+    ),
+    (
+        "    learner: {name: LinearSVC, params: {elasticNetParam: 0, regParam: 1}}\n",
+        "learner.params.elasticNetParam",
+        "LogisticRegression has it; known are regParam, maxIter, tol, standardization, fitIntercept,"
+        " aggregationDepth, maxBlockSizeInMB",
+    ),
+    (
+        "    learner: {name: RandomForestClassifier, params: {numtrees: 5}}\n",
+        "learner.params.numtrees",
+        "nearest: numTrees",
+    ),
 ]
 
 

@@ -37,7 +37,7 @@ def test_without_overrides_the_models_are_the_portfolios(shop):
 def test_overrides_come_over_every_chosen_model_and_leave_the_rest(shop):
     models = run(shop, {"learner": {"params": {"regParam": 0.5}}, "cluster": {"core": {"count": 8}}})
     for name in ("flights", "hotels"):
-        assert (models[name].learner.params["regParam"], models[name].cluster.core.count) == (0.5, 8)
+        assert (models[name].learner.params.regParam, models[name].cluster.core.count) == (0.5, 8)
         assert models[name].cluster.core.instance_type == "m7g.xlarge"
     assert [models["flights"].num_features, models["hotels"].num_features] == [9, 7]
     # a default that is made of another field, and what is kept as it was written

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from trainyard.cli.portfolios import schema_text
 from trainyard.portfolio import PortfolioError, json_schema, load_portfolio
-from trainyard.portfolio.schema import accepted, field_entries, field_schema
+from trainyard.portfolio.fields import field_entries, field_schema
+from trainyard.portfolio.schema import accepted
 
 PORTFOLIOS = Path(__file__).parents[3] / "dags" / "portfolios"
 
@@ -70,7 +71,7 @@ def test_every_field_tells_what_it_is_and_what_it_accepts():
     for entry in field_entries():
         assert entry.schema["description"].endswith("."), entry.path
         assert len(accepted(entry.schema)) > 0, entry.path
-        assert field_schema(tuple(entry.path.split("."))) == entry.schema
+        assert field_schema(entry.location) == entry.schema
 
 
 @given(

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainyard.threshold_rules import RULES, Outcomes, at_threshold, between, choose
+from trainyard.scoring.threshold_rules import RULES, Outcomes, at_threshold, between, choose
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 # score, positive, weight
 Row = tuple[float, bool, float]
 
@@ -106,7 +106,7 @@ def test_every_rule_is_tried_here() -> None:
 
 def test_job_and_product_hold_the_same_text() -> None:
     job = REPOSITORY / "spark_jobs" / "training_job" / "threshold_rules.py"
-    product = REPOSITORY / "plugins" / "trainyard" / "threshold_rules.py"
+    product = REPOSITORY / "plugins" / "trainyard" / "scoring" / "threshold_rules.py"
     assert job.read_text() == product.read_text(), (
         f"copy the one you changed over the other: {job}, {product}"
     )

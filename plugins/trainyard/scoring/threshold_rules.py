@@ -3,7 +3,7 @@
 A candidate is a distinct score: the rows at or above it are decided for. The threshold lies between the candidate and
 the next lower score, so that a score which comes out a little different elsewhere is still decided the same way.
 
-This text stands in ``training_job`` and in ``trainyard``, which share no code: a test holds the two equal.
+This text stands in ``training_job`` and in ``trainyard.scoring``, which share no code: a test holds the two equal.
 """
 
 from __future__ import annotations
