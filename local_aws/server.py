@@ -27,6 +27,7 @@ from local_aws.faults.book import FaultBook
 from local_aws.gateway import Gateway
 from local_aws.journal import Journal
 from local_aws.s3 import load_s3, own_client, restore_empty_buckets, shut_out_real_aws
+from local_aws.s3_names import NamesAsFiles, sweep_unfinished
 from local_aws.settings import Settings
 from local_aws.steps.machine import Machine, find_machine
 from local_aws.steps.machinery import StepMachinery
@@ -64,11 +65,12 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
     # before anything else: nothing of an earlier life may still write anywhere
     machinery.stop_everything()
     journal = Journal()
+    sweep_unfinished(settings.objects_folder)
     service = EmrService(_control_plane(settings, store, journal), store, machinery)
     control = Control(service, journal)
     gateway = Gateway(
         emr=EmrFront(_api(settings, service, machine), service, journal),
-        s3=load_s3(settings.objects_folder),
+        s3=NamesAsFiles(load_s3(settings.objects_folder)),
         host=settings.host,
         control=control,
     )

@@ -23,6 +23,17 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 )
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--s3a-jars",
+        metavar="FOLDER",
+        help="let s3:// be Hadoop's real S3A, by the jars that `make fidelity` fetched into FOLDER",
+    )
+    parser.addoption(
+        "--spark4", metavar="PATH", help="environment with PySpark 4.0, for clusters of emr-spark-8 releases"
+    )
+
+
 def free_port() -> int:
     """A TCP port on 127.0.0.1 that nothing listens on now."""
     with socket.socket() as probe:
@@ -116,14 +127,17 @@ class LocalAws:
 
 
 @pytest.fixture(scope="session")
-def start_local_aws() -> Iterator[Callable[..., LocalAws]]:
+def start_local_aws(pytestconfig: pytest.Config) -> Iterator[Callable[..., LocalAws]]:
     """Starts local_aws servers on free ports with short waiting times; all are ended with the session."""
     started: list[LocalAws] = []
+    s3a_jars, spark4 = pytestconfig.getoption("--s3a-jars"), pytestconfig.getoption("--spark4")
+    asked = ("--s3a-jars", s3a_jars) if s3a_jars else ()
+    asked += ("--spark", f"4.0={spark4}") if spark4 else ()
 
     def start(root: Path, *options: str) -> LocalAws:
         short = ("--provision-seconds", "0.2", "--bootstrap-seconds", "0.1", "--slots", "2")
         small = ("--spark-master", "local[1]", "--driver-memory", "512m", f"--java-options={_BRIEF_JVM}")
-        server = LocalAws(root, port=free_port(), options=(*short, *small, *options))
+        server = LocalAws(root, port=free_port(), options=(*short, *small, *asked, *options))
         started.append(server)
         return server.start()
 

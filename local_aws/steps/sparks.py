@@ -73,19 +73,19 @@ def find_sparks(given: Mapping[str, Path], *, python: str) -> dict[str, Spark]:
 
 
 def _spark_at(place: Path, python: str) -> Spark:
-    if (place / "bin" / "spark-submit").is_file():
-        return _read(place, python)
     homes = sorted(place.glob("lib/python*/site-packages/pyspark"))
-    if len(homes) == 1 and (place / "bin" / "python").exists():
-        return _read(homes[0], str(place / "bin" / "python"))
-    raise NoSuchSparkError(
-        f"{place} holds no Spark: a Python environment with pyspark, or a folder with bin/spark-submit is accepted"
-    )
+    environment = place / "bin" / "python"
+    if len(homes) == 1 and environment.exists():
+        return _read(homes[0], str(environment))
+    return _read(place, python)
 
 
 def _read(home: Path, python: str) -> Spark:
     names = [path.name for path in home.glob("jars/spark-core_*.jar")]
     found = re.fullmatch(r"spark-core_[\d.]+-((\d+\.\d+)[\w.-]*)\.jar", names[0]) if names else None
     if found is None:
-        raise NoSuchSparkError(f"{home} holds no Spark: there is no jars/spark-core_*.jar")
+        raise NoSuchSparkError(
+            f"{home} holds no Spark: a Python environment with PySpark, or a folder with jars/spark-core_*.jar, "
+            "is accepted"
+        )
     return Spark(version=found[2], full_version=found[1], home=home, python=python)

@@ -14,12 +14,24 @@ import helper
 spark = SparkSession.builder.getOrCreate()
 bucket = sys.argv[1]
 lines = spark.read.text(f"s3://{bucket}/in/")
+print("Spark", spark.version[:3])
 print("lines", lines.count(), helper.ANSWER, spark.conf.get("spark.some.setting", "none"), spark.sparkContext.master)
 # what was there before is replaced as a whole
 lines.coalesce(1).write.mode("overwrite").text(f"s3://{bucket}/out")
 if "fail" in sys.argv:
     raise ValueError("the labels are wrong")
 """
+
+
+# what EMR's releases carry, and `--spark4` gives
+RELEASES = {"emr-7.13.0": "3.5", "emr-spark-8.0.0": "4.0"}
+
+
+@pytest.fixture(params=RELEASES)
+def release(request: pytest.FixtureRequest) -> str:
+    if request.param == "emr-spark-8.0.0" and not request.config.getoption("--spark4"):
+        pytest.skip("no PySpark 4.0 was given by --spark4: `make test-spark4` has one")
+    return str(request.param)
 
 
 @pytest.fixture
@@ -42,11 +54,14 @@ def submit(step: Any, bucket: str, *more: str) -> dict[str, Any]:
     return request
 
 
-def test_a_spark_step_reads_and_writes_s3_as_on_a_cluster(aws: Any, code: str, step: Any) -> None:
+def test_a_spark_step_reads_and_writes_s3_as_on_a_cluster(
+    aws: Any, code: str, step: Any, release: str
+) -> None:
     settings = {"spark.some.setting": "from spark-defaults", "spark.master": "yarn"}
     cluster_id = aws.launch(
         submit(step, code),
         LogUri=f"s3://{code}/logs/",
+        ReleaseLabel=release,
         Configurations=[
             {"Classification": "spark-defaults", "Properties": settings},
             {"Classification": "yarn-site", "Properties": {"yarn.nodemanager.vmem-check-enabled": "false"}},
@@ -60,7 +75,9 @@ def test_a_spark_step_reads_and_writes_s3_as_on_a_cluster(aws: Any, code: str, s
         "Code": "ALL_STEPS_COMPLETED",
         "Message": "Steps completed",
     }
-    assert aws.text(code, f"{logs}/stdout.gz") == "lines 3 42 from spark-defaults local[1]\n"
+    assert aws.text(code, f"{logs}/stdout.gz") == (
+        f"Spark {RELEASES[release]}\nlines 3 42 from spark-defaults local[1]\n"
+    )
     written = aws.keys(code, "out/")
     parts = [key for key in written if key.startswith("out/part-")]
     assert "".join(aws.text(code, key) for key in parts) == "one\ntwo\nthree\n"
