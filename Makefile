@@ -9,7 +9,7 @@ BIN := .venv/bin
 AT_ONCE := --numprocesses=2 --dist=loadfile
 
 help: ## this list
-	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
 .venv/ready: requirements.txt pyproject.toml
 	@exec bash .ci/make-venv $(UV_VERSION)
@@ -36,6 +36,9 @@ lint: .venv/ready ## ruff, mypy strict, import-linter, the lock against pyprojec
 	PYTHONPATH=.:spark_jobs $(BIN)/lint-imports
 	@exec bash .ci/check-lock $(BIN)/uv
 
+bench-local-aws: .venv/ready ## a thousand simulated clusters at once, 200 calls a second: latency and memory of local_aws
+	@exec $(BIN)/python -m benchmarks.local_aws
+
 format: .venv/ready ## let ruff put the code in form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -46,4 +49,4 @@ env: ## write .env, the secrets of docker-compose.yaml
 lock: .venv/ready ## pin requirements.txt and requirements-mwaa.txt anew from pyproject.toml
 	@exec bash .ci/lock $(BIN)/uv
 
-.PHONY: help demo up down test lint format env lock
+.PHONY: help demo up down test lint bench-local-aws format env lock

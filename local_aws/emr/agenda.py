@@ -27,10 +27,15 @@ class Agenda:
             self._planned[cluster_id] = due
             heapq.heappush(self._heap, (due, cluster_id))
 
-    def take(self, now: datetime) -> set[ClusterId]:
-        """The clusters to look at now; they are off the agenda then."""
+    def take_changed(self) -> set[ClusterId]:
+        """The clusters to look at at once; they are off that list then."""
         taken, self._at_once = self._at_once, set()
-        while (due := self.next_due()) is not None and due <= now:
+        return taken
+
+    def take_due(self, now: datetime, at_most: int | None) -> set[ClusterId]:
+        """The clusters whose time has come, the longest overdue first; they are off the agenda then."""
+        taken: set[ClusterId] = set()
+        while (due := self.next_due()) is not None and due <= now and len(taken) != at_most:
             _, cluster_id = heapq.heappop(self._heap)
             del self._planned[cluster_id]
             taken.add(cluster_id)

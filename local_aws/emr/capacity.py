@@ -7,17 +7,13 @@ somebody gives something back.
 from __future__ import annotations
 
 from local_aws.emr.instance_types import vcpus
-from local_aws.emr.nodes import collections
+from local_aws.emr.nodes import purchases
 from local_aws.emr.values import Cluster, ClusterId, ClusterState
 
 
 def vcpus_of(cluster: Cluster) -> int:
     """All instances' together; those whose type's name tells no size count for none."""
-    return sum(
-        (vcpus(bought.instance_type) or 0) * bought.count
-        for collection in collections(cluster)
-        for bought in collection.purchases
-    )
+    return sum((vcpus(bought.instance_type) or 0) * bought.count for bought in purchases(cluster))
 
 
 class Capacity:

@@ -174,9 +174,18 @@ class ControlPlane:
         for cluster in list(self._clusters.values()):
             self._put(lifecycle.lose(cluster, message, now), now)
 
-    def advance(self, now: datetime) -> list[Action]:
-        """Move every cluster as far as `now` allows; what the machine must do comes back, in order."""
-        while ready := self._agenda.take(now) | self._capacity.take_released():
+    def advance(self, now: datetime, *, at_most: int | None = None) -> list[Action]:
+        """Move the clusters on as far as `now` allows; what the machine must do comes back, in order.
+
+        :param at_most: of the clusters whose time has come; the others stay due
+        """
+        left = at_most
+        while True:
+            due = self._agenda.take_due(now, left)
+            left = None if left is None else left - len(due)
+            ready = due | self._agenda.take_changed() | self._capacity.take_released()
+            if not ready:
+                break
             for cluster_id in self._in_turn(ready):
                 self._move_on(cluster_id, now)
         actions, self._actions = self._actions, []

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from local_aws.emr.instance_types import normalization_factor
-from local_aws.emr.nodes import collections, has_fleets
+from local_aws.emr.nodes import has_fleets, purchases
 from local_aws.emr.values import Cluster, Reason, Step
 
 ACCOUNT_ID = "000000000000"
@@ -135,11 +135,7 @@ def _normalized_instance_hours(cluster: Cluster, now: datetime) -> int:
     if cluster.ready_at is None:
         return 0
     hours = math.ceil(((cluster.ended_at or now) - cluster.ready_at).total_seconds() / 3600)
-    weight = sum(
-        normalization_factor(bought.instance_type) * bought.count
-        for collection in collections(cluster)
-        for bought in collection.purchases
-    )
+    weight = sum(normalization_factor(bought.instance_type) * bought.count for bought in purchases(cluster))
     return weight * hours
 
 

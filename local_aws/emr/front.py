@@ -61,8 +61,7 @@ class EmrFront:
     def call(self, operation: str, body: bytes, *, region: str) -> Reply:
         started = monotonic()
         request = _as_object(body)
-        attempt = self._service.look(lambda plane, now: _attempt(operation, request, plane, now))
-        problem = self._service.look(lambda plane, now: _kept_out(attempt, plane, now))
+        attempt, problem = self._service.look(lambda plane, now: _begin(operation, request, plane, now))
         if problem is not None:
             reply = Reply(problem.status, problem.body())
         else:
@@ -112,6 +111,13 @@ def _attempt(operation: str, request: Mapping[str, Any], plane: ControlPlane, no
     if operation == "RunJobFlow":
         names.append(str(request.get("Name", "")))
     return _Attempt(operation, now, ids, tuple(names))
+
+
+def _begin(
+    operation: str, request: Mapping[str, Any], plane: ControlPlane, now: datetime
+) -> tuple[_Attempt, EmrError | None]:
+    attempt = _attempt(operation, request, plane, now)
+    return attempt, _kept_out(attempt, plane, now)
 
 
 def _kept_out(attempt: _Attempt, plane: ControlPlane, now: datetime) -> EmrError | None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from local_aws.emr.nodes import collections
+from local_aws.emr.nodes import purchases
 from local_aws.emr.values import (
     Cluster,
     ClusterState,
@@ -148,7 +148,7 @@ def fail_bootstrap(cluster: Cluster, now: datetime) -> Cluster:
 
 def give_up_on_capacity(cluster: Cluster, now: datetime) -> Cluster:
     """EC2 has no instances, and EMR ends the cluster (INTERNAL_ERROR_EC2_INSUFFICIENT_CAPACITY_AZ.html)."""
-    bought = [bought for collection in collections(cluster) for bought in collection.purchases]
+    bought = purchases(cluster)
     market = cluster.no_instances.market if cluster.no_instances else None
     lacking = next((b.instance_type for b in bought if b.market == market), bought[0].instance_type)
     message = f"EC2 is out of capacity for the instance type {lacking} in the Availability Zone."

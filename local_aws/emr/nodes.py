@@ -91,34 +91,26 @@ def instance_groups(instances: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def collections(cluster: Cluster) -> tuple[Collection, ...]:
-    instances = cluster.request["Instances"]
-    if has_fleets(cluster):
-        return tuple(
-            Collection(
-                _collection_id(cluster, "if", position),
-                fleet["InstanceFleetType"],
-                fleet,
-                _bought_for_fleet(fleet, on_demand_instead=cluster.on_demand_instead),
-            )
-            for position, fleet in enumerate(instances["InstanceFleets"])
-        )
+    """In the order in which they were asked for."""
+    prefix, role = ("if", "InstanceFleetType") if has_fleets(cluster) else ("ig", "InstanceRole")
     return tuple(
-        Collection(
-            _collection_id(cluster, "ig", position),
-            group["InstanceRole"],
-            group,
-            (Purchase(group["InstanceType"], group.get("Market", "ON_DEMAND"), int(group["InstanceCount"])),),
-        )
-        for position, group in enumerate(instance_groups(instances))
+        Collection(_collection_id(cluster, prefix, position), request[role], request, bought)
+        for position, (request, bought) in enumerate(_bought(cluster))
     )
+
+
+def purchases(cluster: Cluster) -> list[Purchase]:
+    """All that is bought for the cluster."""
+    return [purchase for _, bought in _bought(cluster) for purchase in bought]
 
 
 def count_nodes(cluster: Cluster, *, role: str = ANY, market: str = ANY) -> int:
     return sum(
-        bought.count
-        for collection in collections(cluster)
-        for bought in collection.purchases
-        if role in (ANY, collection.role) and market in (ANY, bought.market)
+        purchase.count
+        for request, bought in _bought(cluster)
+        for purchase in bought
+        if role in (ANY, request.get("InstanceRole"), request.get("InstanceFleetType"))
+        and market in (ANY, purchase.market)
     )
 
 
@@ -162,6 +154,18 @@ def lost_count(cluster: Cluster, loss: NodeLoss) -> int:
     """How many nodes that loss takes."""
     there = count_nodes(cluster, role=loss.role, market=loss.market)
     return there if loss.nodes is None else min(loss.nodes, there)
+
+
+def _bought(cluster: Cluster) -> Iterator[tuple[Mapping[str, Any], tuple[Purchase, ...]]]:
+    """Each group or fleet that was asked for, and what is bought for it."""
+    instances = cluster.request["Instances"]
+    if has_fleets(cluster):
+        for fleet in instances["InstanceFleets"]:
+            yield fleet, _bought_for_fleet(fleet, on_demand_instead=cluster.on_demand_instead)
+        return
+    for group in instance_groups(instances):
+        market = group.get("Market", "ON_DEMAND")
+        yield group, (Purchase(group["InstanceType"], market, int(group["InstanceCount"])),)
 
 
 def _bought_for_fleet(fleet: Mapping[str, Any], *, on_demand_instead: bool) -> tuple[Purchase, ...]:

@@ -16,6 +16,9 @@ from local_aws.emr.control_plane import Action, ControlPlane
 from local_aws.emr.store import ClusterStore
 
 Answer = TypeVar("Answer")
+# a thousand clusters whose time has come together must not hold up a call for a second
+_CLUSTERS_A_ROUND = 10
+_LEAST_WAIT_SECONDS = 0.002
 LOG = logging.getLogger("local_aws")
 
 
@@ -62,18 +65,19 @@ class EmrService:
         while True:
             with self._changed:
                 due = self._plane.next_due()
-                seconds = None if due is None else max(0.01, (due - _now()).total_seconds())
+                seconds = None if due is None else max(0.0, (due - _now()).total_seconds())
                 if not self._closed:
-                    self._changed.wait(seconds)
+                    # also where it is due already: callers get their turn between two rounds
+                    self._changed.wait(None if seconds is None else max(_LEAST_WAIT_SECONDS, seconds))
                 if self._closed:
                     return
-                actions = self._advance()
+                actions = self._advance(at_most=_CLUSTERS_A_ROUND)
             self._perform(actions)
 
-    def _advance(self) -> list[Action]:
+    def _advance(self, at_most: int | None = None) -> list[Action]:
         if self._closed:
             return []
-        actions = self._plane.advance(_now())
+        actions = self._plane.advance(_now(), at_most=at_most)
         self._save()
         return actions
 

@@ -1,18 +1,17 @@
-"""Clusters on disk: `<folder>/<cluster id>/cluster.json`, each replaced whole and at once.
+"""Clusters on disk: `<folder>/clusters.jsonl`, a line for each change, of which a cluster's last one counts.
 
-One small file a cluster, so that a change costs the same with ten clusters as with ten thousand, and a kill
-at any moment leaves the last state that was answered for.
+A change costs one short write, with ten clusters as with ten thousand, and a kill at any moment leaves the last
+state that was answered for. The file is made short again when it is loaded.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields, is_dataclass
 from datetime import datetime
-from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from local_aws.emr.values import (
     Cluster,
@@ -53,39 +52,55 @@ class StoreError(Exception):
 class ClusterStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-
-    def folder(self, cluster_id: ClusterId) -> Path:
-        return self._folder / cluster_id
+        self._path = folder / "clusters.jsonl"
+        self._file: BinaryIO | None = None
 
     def step_folder(self, cluster_id: ClusterId, step_id: StepId) -> Path:
-        return self.folder(cluster_id) / "steps" / step_id
+        return self._folder / cluster_id / "steps" / step_id
 
     def save(self, clusters: Iterable[Cluster]) -> None:
-        for cluster in clusters:
-            path = self.folder(cluster.cluster_id) / "cluster.json"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            draft = path.with_suffix(".new")
-            draft.write_text(json.dumps(asdict(cluster), default=_encode, sort_keys=True), encoding="utf-8")
-            draft.replace(path)
+        lines = _lines(clusters)
+        if not lines:
+            return
+        if self._file is None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._file = self._path.open("ab")
+        self._file.write(lines)
+        self._file.flush()
 
     def load(self) -> list[Cluster]:
-        return [_read(path) for path in sorted(self._folder.glob("*/cluster.json"))]
+        """Every cluster as it was last saved; the file then holds each once. Raises StoreError."""
+        if not self._path.exists():
+            return []
+        # what follows the last line's end was being written when the process was killed: nobody was told of it
+        *lines, _torn = self._path.read_bytes().split(b"\n")
+        found = [_read(self._path, number, line) for number, line in enumerate(lines, start=1)]
+        latest = {cluster.cluster_id: cluster for cluster in found}
+        draft = self._path.with_suffix(".new")
+        draft.write_bytes(_lines(latest.values()))
+        draft.replace(self._path)
+        return list(latest.values())
 
 
-def _encode(value: object) -> str:
+def _lines(clusters: Iterable[Cluster]) -> bytes:
+    return b"".join(json.dumps(cluster, default=_encode).encode() + b"\n" for cluster in clusters)
+
+
+def _encode(value: object) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
-    if isinstance(value, Enum):
-        return str(value.value)
+    if is_dataclass(value) and not isinstance(value, type):
+        # not asdict: it copies requests to their last letter, and most of a change's time went there
+        return {field.name: getattr(value, field.name) for field in fields(value)}
     raise TypeError(f"{value!r} has no place in a cluster's file")
 
 
-def _read(path: Path) -> Cluster:
+def _read(path: Path, number: int, line: bytes) -> Cluster:
     try:
-        return _cluster(json.loads(path.read_text(encoding="utf-8")))
+        return _cluster(json.loads(line))
     except (ValueError, KeyError, TypeError) as problem:
         raise StoreError(
-            f"{path}: not a cluster of local_aws ({problem}); move it away to go on"
+            f"{path}, line {number}: not a cluster of this local_aws ({problem}); move the file away to go on"
         ) from problem
 
 

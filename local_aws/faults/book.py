@@ -72,6 +72,10 @@ class FaultBook:
     def show(self, now: datetime) -> list[dict[str, Any]]:
         return [standing.show(now) for standing in self._standing.values()]
 
+    def has(self, kind: type[Any], now: datetime) -> bool:
+        """Whether any fault of the kind is in force."""
+        return next(self._of_kind(kind, now), None) is not None
+
     def find(self, kind: type[Kind], now: datetime, *, cluster: str) -> Kind | None:
         """The first fault of the kind for that cluster's name, without a hit being counted."""
         for standing in self._of_kind(kind, now):

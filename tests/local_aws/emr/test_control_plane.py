@@ -11,7 +11,7 @@ from local_aws.emr import lifecycle
 from local_aws.emr.control_plane import ControlPlane, Pace, StartStep, StopCluster, StopStep
 from local_aws.emr.errors import ValidationError
 from local_aws.emr.step_life import StepEnd
-from local_aws.emr.store import ClusterStore
+from local_aws.emr.store import ClusterStore, StoreError
 from local_aws.emr.values import Cluster, ClusterState, Failure, StepState
 
 START = datetime(2026, 11, 23, 2, tzinfo=timezone.utc)
@@ -203,3 +203,23 @@ def test_a_cluster_comes_back_from_its_file_as_it_was(tmp_path: Any) -> None:
     store.save(story.plane.take_changed())
     assert store.load() == [story.cluster(cluster_id)]
     assert story.plane.take_changed() == []
+
+
+def test_a_store_keeps_each_clusters_last_state_and_drops_a_torn_line(tmp_path: Any) -> None:
+    story = Story()
+    first, second = story.launch("CONTINUE"), story.launch("CONTINUE")
+    store = ClusterStore(tmp_path)
+    store.save(story.plane.take_changed())
+    story.after(10)
+    store.save(story.plane.take_changed())
+    file = tmp_path / "clusters.jsonl"
+    with file.open("ab") as torn:
+        torn.write(b'{"cluster_id": "j-')
+    assert len(file.read_text().splitlines()) > 3
+    for _ in range(2):
+        loaded = {cluster.cluster_id: cluster for cluster in ClusterStore(tmp_path).load()}
+        assert loaded == {c.cluster_id: c for c in (story.cluster(first), story.cluster(second))}
+        assert len(file.read_text().splitlines()) == 2
+    file.write_text('{"cluster_id": "j-1"}\n')
+    with pytest.raises(StoreError, match=r"clusters\.jsonl, line 1: not a cluster"):
+        ClusterStore(tmp_path).load()
