@@ -10,22 +10,27 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from airflow.sdk import DAG, CronTriggerTimetable, Param, TaskGroup
+from airflow.sdk import DAG, BaseOperator, CronTriggerTimetable, Param, TaskGroup
 
 from trainyard.operators import (
     ACTIONS,
+    APPROVE_TASK,
     CREATE_TASK,
+    JUDGE_TASK,
     PLAN_TASK,
     PUBLISH_TASK,
     WAIT_TASK,
+    Approve,
     CreateTrainingCluster,
     Freshness,
+    Judge,
     Plan,
     Publish,
     Rollback,
     WaitForTraining,
+    answer_form,
 )
-from trainyard.portfolio import Portfolio, load_portfolio
+from trainyard.portfolio import Approval, Portfolio, load_portfolio
 
 _DOCUMENTATION = """
 Each model is trained on an EMR cluster of its own; what is good is published in one switch, and `freshness` turns the
@@ -68,10 +73,14 @@ def build_dag(portfolio: Portfolio) -> DAG:
         params=_params(portfolio),
         doc_md=_DOCUMENTATION,
     )
+    after_waits: list[BaseOperator]
     with dag:
         plan = Plan(task_id=PLAN_TASK, portfolio=portfolio, retries=2, retry_delay=timedelta(seconds=30))
         publish = Publish(task_id=PUBLISH_TASK, portfolio=portfolio, trigger_rule="all_done", **_AWS_RETRIES)
         freshness = Freshness(task_id="freshness", min_fresh=portfolio.min_fresh, retries=0)
+        after_waits = [publish]
+        if portfolio.approval is not None:
+            after_waits.append(_judge(portfolio, portfolio.approval, publish))
         for name in sorted(portfolio.models):
             with TaskGroup(group_id=name):
                 create = CreateTrainingCluster(
@@ -84,7 +93,7 @@ def build_dag(portfolio: Portfolio) -> DAG:
                     retries=portfolio.models[name].retries,
                     retry_delay=timedelta(seconds=30),
                 )
-            plan >> create >> wait >> publish
+            plan >> create >> wait >> after_waits
         publish >> freshness
     return dag
 
@@ -126,6 +135,16 @@ def _rollback_params() -> dict[str, Param]:
         ),
         "reason": Param(type="string", minLength=3, description="Why; goes into the log."),
     }
+
+
+def _judge(portfolio: Portfolio, approval: Approval, publish: Publish) -> Judge:
+    """The task that holds what was trained against its gates, before ``approve`` and ``publish``."""
+    judge = Judge(task_id=JUDGE_TASK, portfolio=portfolio, trigger_rule="all_done", **_AWS_RETRIES)
+    form = answer_form(sorted(portfolio.models))
+    approve = Approve(task_id=APPROVE_TASK, approval=approval, params=form, **_AWS_RETRIES)
+    judge >> approve >> publish
+    judge >> publish
+    return judge
 
 
 def _params(portfolio: Portfolio) -> dict[str, Param]:

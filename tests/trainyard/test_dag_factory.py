@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,21 @@ def test_the_dag_has_two_tasks_per_model_and_ends_in_freshness(dag_file: Path) -
     assert edges["apple.wait_for_training"] == edges["zebra.wait_for_training"] == ["publish"]
     assert edges["publish"] == ["freshness"]
     assert edges["freshness"] == []
+
+
+def test_a_portfolio_that_asks_for_approval_judges_and_asks_before_it_publishes(dag_file: Path) -> None:
+    path = dag_file.parent / "portfolios" / "shop.yaml"
+    path.write_text(f"{path.read_text()}approval: {{within: 2 hours, unanswered: approve}}\n")
+    dag = portfolio_dag(str(dag_file))
+    edges = {task.task_id: sorted(task.downstream_task_ids) for task in dag.tasks}
+    assert edges["apple.wait_for_training"] == edges["zebra.wait_for_training"] == ["judge", "publish"]
+    assert (edges["judge"], edges["approve"]) == (["approve", "publish"], ["publish"])
+    # a failed model, a rejection and a failed judge all come to publish
+    assert [dag.get_task(name).trigger_rule for name in ("judge", "publish")] == ["all_done", "all_done"]
+    approve: Any = dag.get_task("approve")
+    assert (approve.response_timeout, approve.defaults) == (timedelta(hours=2), ["Approve"])
+    # the run's own parameters are no part of the question
+    assert list(approve.params) == ["hold_back"]
 
 
 def test_the_tasks_are_the_provider_s_operators(dag_file: Path) -> None:

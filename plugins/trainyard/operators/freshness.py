@@ -9,12 +9,18 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
 from trainyard.operators.run_plan import PUBLISH_TASK
+from trainyard.publishing import UNANSWERED
+
+_HELD_BACK = frozenset({"held_back", "inconclusive"})
 
 log = logging.getLogger(__name__)
 
 
 class Freshness(BaseOperator):
-    """Colours the run: fails where fewer of its models are fresh in it than the portfolio demands.
+    """Colours the run: red where fewer models are fresh in it than the portfolio demands, or what serves is too old.
+
+    A model is fresh that was trained and judged, held back or not. One that waits for an answer that nobody gave is
+    not: what a person has to see must not be green.
 
     :param min_fresh: how many of the chosen models must be fresh; none: all
     """
@@ -25,13 +31,26 @@ class Freshness(BaseOperator):
 
     def execute(self, context: Any) -> None:
         report = context["ti"].xcom_pull(task_ids=PUBLISH_TASK)
-        stale = {item["model"]: item["sentence"] for item in report["outcomes"] if item["status"] == "failed"}
-        chosen = len(report["outcomes"])
-        demanded = chosen if self.min_fresh is None else min(self.min_fresh, chosen)
-        if chosen - len(stale) < demanded:
-            reasons = "; ".join(f"{model}: {sentence}" for model, sentence in sorted(stale.items()))
-            raise AirflowFailException(
-                f"{chosen - len(stale)} of {chosen} models are fresh for {report['data_date']}, "
-                f"{demanded} are demanded. {reasons}"
-            )
-        log.info("%d of %d models are fresh for %s", chosen - len(stale), chosen, report["data_date"])
+        outcomes, stale = report["outcomes"], report["stale"]
+        not_fresh = {item["model"]: item["sentence"] for item in outcomes if not _is_fresh(item)}
+        fresh = len(outcomes) - len(not_fresh)
+        demanded = len(outcomes) if self.min_fresh is None else min(self.min_fresh, len(outcomes))
+        lines = [
+            f"{fresh} of {len(outcomes)} models are fresh for {report['data_date']}, {demanded} are demanded"
+        ]
+        lines += [f"{model}: {sentence}" for model, sentence in sorted(not_fresh.items())]
+        lines += [f"{model} is too old: {sentence}" for model, sentence in sorted(stale.items())]
+        lines += [
+            f"{item['model']} was held back: {item['sentence']}"
+            for item in outcomes
+            if item["status"] in _HELD_BACK and item["model"] not in not_fresh
+        ]
+        if fresh < demanded or stale:
+            raise AirflowFailException(". ".join(lines))
+        for line in lines:
+            log.info(line)
+
+
+def _is_fresh(outcome: dict[str, Any]) -> bool:
+    nobody_looked = outcome["status"] == "waiting_for_approval" or outcome.get("decision_code") == UNANSWERED
+    return outcome["status"] != "failed" and not nobody_looked

@@ -10,10 +10,12 @@ from typing import Any
 from airflow.sdk import BaseOperator
 
 from trainyard.connections import AirflowClients
+from trainyard.operators.approve import read_answer
 from trainyard.operators.launch import NOT_LAUNCHED
-from trainyard.operators.run_plan import CREATE_TASK, RunPlan, read_plan, training_of
+from trainyard.operators.run_plan import CREATE_TASK, RunPlan, policy_of, read_plan, training_of
 from trainyard.portfolio import Portfolio
-from trainyard.publishing import NotLaunched, RunReport, publish_run
+from trainyard.publishing import NotLaunched, RunReport, live_models, publish_run
+from trainyard.publishing.staleness import stale_models
 
 log = logging.getLogger(__name__)
 
@@ -42,9 +44,10 @@ class Publish(BaseOperator):
             data_date=plan.data_date,
             portfolio=self.portfolio.name,
             activate=plan.publish,
+            policy=policy_of(self.portfolio, plan, read_answer(context)),
             not_launched=_not_launched(context, plan.models),
         )
-        return _told(report, plan)
+        return _told(report, plan) | {"stale": _stale(clients, self.portfolio, plan)}
 
 
 def _not_launched(context: Any, models: Sequence[str]) -> dict[str, NotLaunched]:
@@ -53,6 +56,15 @@ def _not_launched(context: Any, models: Sequence[str]) -> dict[str, NotLaunched]
         name: context["ti"].xcom_pull(task_ids=f"{name}.{CREATE_TASK}", key=NOT_LAUNCHED) for name in models
     }
     return {name: NotLaunched(**value) for name, value in said.items() if value}
+
+
+def _stale(clients: AirflowClients, portfolio: Portfolio, plan: RunPlan) -> dict[str, str]:
+    """What serves although it is too old, by model; a run that publishes nothing is not held to it."""
+    if not plan.publish:
+        return {}
+    live = {row.model: row.data_date for row in live_models(clients.app) if row.portfolio == portfolio.name}
+    now = datetime.now(timezone.utc)
+    return stale_models(portfolio, models=plan.models, data_date=plan.data_date, live=live, now=now)
 
 
 def _told(report: RunReport, plan: RunPlan) -> dict[str, Any]:
@@ -67,6 +79,7 @@ def _told(report: RunReport, plan: RunPlan) -> dict[str, Any]:
                 "status": outcome.status,
                 "version_id": outcome.version_id,
                 "failure_code": outcome.failure_code,
+                "decision_code": outcome.decision_code,
                 "sentence": outcome.sentence,
             }
             for outcome in report.outcomes

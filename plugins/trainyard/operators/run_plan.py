@@ -9,9 +9,13 @@ from airflow.sdk.exceptions import AirflowFailException
 from pydantic import BaseModel, ConfigDict
 
 from trainyard.portfolio import Model, Portfolio, overridden
+from trainyard.portfolio.gate import age
+from trainyard.publishing import Answer, Policy
 from trainyard.training import Training
 
 PLAN_TASK = "plan"
+JUDGE_TASK = "judge"
+APPROVE_TASK = "approve"
 PUBLISH_TASK = "publish"
 CREATE_TASK = "create_cluster"
 WAIT_TASK = "wait_for_training"
@@ -44,6 +48,19 @@ def read_plan(context: Any) -> RunPlan:
 def model_of(portfolio: Portfolio, model_name: str, plan: RunPlan) -> Model:
     """A model's settings in a run: the portfolio's, below the run's overrides."""
     return overridden(portfolio, models=[model_name], overrides=plan.overrides)[model_name]
+
+
+def policy_of(portfolio: Portfolio, plan: RunPlan, answer: Answer | None = None) -> Policy:
+    """What the run's models are held to before they serve."""
+    models = overridden(portfolio, models=plan.models, overrides=plan.overrides)
+    # the job compares with no older version yet
+    alone = {"margin": None, "max_positive_rate_change": None}
+    return Policy(
+        gates={name: model.gate.model_copy(update=alone) for name, model in models.items()},
+        asks=portfolio.approval is not None,
+        answer=answer,
+        fresh_within={name: age(model.fresh_within) for name, model in models.items() if model.fresh_within},
+    )
 
 
 def training_of(portfolio: Portfolio, model_name: str, plan: RunPlan, dag_run: Any) -> Training:

@@ -98,7 +98,7 @@ class Gate(Value):
         gt=0,
         description="How much worse than the champion, and than the best version of the last 30 days, the log loss"
         " may be, as a share of the other's on the same test rows: 0.005 is half a percent. The upper bound of the"
-        " difference's interval must stay below it. null: nothing is compared.",
+        " difference's interval must stay below it. null: no such comparison.",
     )
     max_positive_rate_change: float | None = Field(
         default=None,
@@ -120,6 +120,11 @@ class Gate(Value):
         json_schema_extra=says(f"a list of warnings among {', '.join(WARNINGS)}"),
         description="Warnings of the job that hold a model back.",
     )
+
+    @property
+    def compares(self) -> bool:
+        """Whether any rule needs an older version on the same rows."""
+        return self.margin is not None or self.max_positive_rate_change is not None
 
 
 class Approval(Value):

@@ -1,5 +1,7 @@
 """What a run's trainings left in S3 → the application database, which serves, and the analytics database."""
 
+from trainyard.publishing.approval import UNANSWERED, Answer, Policy
+from trainyard.publishing.comparables import Comparables, OldVersion, find_comparables
 from trainyard.publishing.results import (
     LiveModel,
     TrainingSummary,
@@ -8,20 +10,29 @@ from trainyard.publishing.results import (
     live_models,
     run_summary,
 )
+from trainyard.publishing.review import markdown_table, review_run
 from trainyard.publishing.run import ModelOutcome, NotLaunched, RunReport, publish_run
 from trainyard.publishing.training_folder import ToldFailure, read_failure
 
 __all__ = [
+    "UNANSWERED",
+    "Answer",
+    "Comparables",
     "LiveModel",
     "ModelOutcome",
     "NotLaunched",
+    "OldVersion",
+    "Policy",
     "RunReport",
     "ToldFailure",
     "TrainingSummary",
     "VersionEvent",
+    "find_comparables",
     "history",
     "live_models",
+    "markdown_table",
     "publish_run",
     "read_failure",
+    "review_run",
     "run_summary",
 ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Engine, text
@@ -19,7 +20,7 @@ from trainyard.publishing.spool import Spool
 from trainyard.publishing.training_folder import TrainedModel
 from trainyard.training import Training
 
-PublishedAs = Literal["activated", "held_back", "recorded", "measured"]
+PublishedAs = Literal["activated", "held_back", "inconclusive", "recorded", "measured"]
 
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('trainyard.analytics.' || :portfolio, 0))")
 
@@ -29,7 +30,7 @@ _DELETE = text("DELETE FROM analytics.training WHERE training_id = ANY(:training
 _TRAINING_COLUMNS = (
     *("training_id", "attempt", "deployment", "portfolio", "model", "data_date", "dag_id", "run_id"),
     *("outcome", "failure_code", "failure_sentence", "published_as", "version_id"),
-    *("decision_code", "decision_sentence", "decision_report"),
+    *("decision_code", "decision_sentence", "decision_report", "fresh_within"),
     *("cluster_name", "cluster_id", "step_id", "output_uri", "intended_at", "launched_at", "ended_at"),
     *("load_seconds", "learn_seconds", "evaluate_seconds", "job_seconds"),
     *(
@@ -63,6 +64,7 @@ class AttemptRecord:
     :param attempt: none where the training never came to one
     :param trained: what a valid manifest vouches for; none for a failure
     :param published_as: none unless it is this attempt that was published
+    :param fresh_within: how old the data of what serves may be
     """
 
     training: Training
@@ -76,6 +78,7 @@ class AttemptRecord:
     decision_code: str | None = None
     decision_sentence: str | None = None
     decision_report: Mapping[str, Any] = field(default_factory=dict)
+    fresh_within: timedelta | None = None
 
     @property
     def number(self) -> int:
@@ -131,6 +134,7 @@ def _training_row(record: AttemptRecord, spool: Spool) -> tuple[object, ...]:
         "decision_code": record.decision_code,
         "decision_sentence": record.decision_sentence,
         "decision_report": json.dumps(dict(record.decision_report), sort_keys=True),
+        "fresh_within": record.fresh_within,
         "warnings": "[]",
     }
     if attempt is not None:

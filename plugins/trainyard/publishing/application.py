@@ -171,8 +171,8 @@ def publish_versions(
         position = lock_serving(connection)
         existing = _published(connection, [candidate.training.training_id for candidate in candidates])
         new = [candidate for candidate in candidates if candidate.training.training_id not in existing]
-        if new:
-            recorded = _decided(connection, portfolio, new, position)
+        recorded = _decided(connection, portfolio, new, position) if new else []
+        if recorded:
             _record(connection, recorded, position, spool)
             _activate(connection, recorded, position, actor)
 
@@ -207,22 +207,30 @@ def _published(
 def _decided(
     connection: Connection, portfolio: str, new: Sequence[Candidate], position: Position
 ) -> list[_Recorded]:
+    """What becomes of each candidate; one that waits for a person's answer is not recorded yet."""
     live = champions(connection, portfolio=portfolio, models=[candidate.training.model for candidate in new])
-    recorded = []
-    for version_id, candidate in enumerate(new, start=position.version_id + 1):
-        artifact = candidate.trained.artifact
-        challenger = Challenger(
-            data_date=candidate.training.data_date,
-            feature_space=artifact.feature_space,
-            num_features=artifact.num_features,
-            verdict=candidate.verdict,
-        )
-        champion = live.get(candidate.training.model)
-        decision = decide(challenger, champion)
-        recorded.append(
-            _Recorded(version_id, candidate, decision, None if champion is None else champion.version_id)
-        )
-    return recorded
+    decisions = [(candidate, decide_on(candidate, live.get(candidate.training.model))) for candidate in new]
+    recorded = [pair for pair in decisions if pair[1].outcome != "waiting_for_approval"]
+    return [
+        _Recorded(version_id, candidate, decision, _version_of(live.get(candidate.training.model)))
+        for version_id, (candidate, decision) in enumerate(recorded, start=position.version_id + 1)
+    ]
+
+
+def decide_on(candidate: Candidate, champion: Champion | None) -> Decision:
+    """What becomes of a candidate beside what serves."""
+    artifact = candidate.trained.artifact
+    challenger = Challenger(
+        data_date=candidate.training.data_date,
+        feature_space=artifact.feature_space,
+        num_features=artifact.num_features,
+        verdict=candidate.verdict,
+    )
+    return decide(challenger, champion)
+
+
+def _version_of(champion: Champion | None) -> int | None:
+    return None if champion is None else champion.version_id
 
 
 def _record(connection: Connection, recorded: Sequence[_Recorded], position: Position, spool: Spool) -> None:

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal
 
-Outcome = Literal["activated", "held_back", "recorded"]
+# of a version
+Outcome = Literal["activated", "held_back", "inconclusive", "recorded"]
+INCONCLUSIVE = "inconclusive"
 
 
 @dataclass(frozen=True)
@@ -21,12 +23,20 @@ class Verdict:
     :param code: why, for grouping
     :param sentence: why, for a person
     :param report: what was compared, with figures; goes into JSON
+    :param notes: what the log of activations shall say besides, such as who approved
+    :param compared: whether the challenger had to be compared with what served when it was launched
+    :param champion: the version it was compared with; none where nothing served its feature space
+    :param awaits_approval: whether a person has yet to say that it may serve
     """
 
     passes: bool
     code: str
     sentence: str
     report: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    compared: bool = False
+    champion: int | None = None
+    awaits_approval: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,11 +65,12 @@ class Champion:
 class Decision:
     """What becomes of a version.
 
-    :param outcome: ``activated``; ``held_back``: it did not pass; ``recorded``: it would serve but for something newer
-        or a pin
+    :param outcome: ``activated``; ``held_back``: it did not pass; ``inconclusive``: too little is known, and that is
+        not enough for its gate; ``recorded``: it would serve but for something newer or a pin;
+        ``waiting_for_approval``: it would serve if a person said so, and is not recorded before one answers
     """
 
-    outcome: Outcome
+    outcome: Outcome | Literal["waiting_for_approval"]
     code: str
     sentence: str
     report: Mapping[str, Any] = field(default_factory=dict)
@@ -67,29 +78,49 @@ class Decision:
 
 def decide(challenger: Challenger, champion: Champion | None) -> Decision:
     """The rules, the strictest first; on equal data dates the later training wins, and that is the challenger."""
-    verdict = challenger.verdict
-    report = {} if verdict is None else verdict.report
-    if verdict is not None and not verdict.passes:
-        return Decision("held_back", verdict.code, verdict.sentence, report)
+    verdict = challenger.verdict or Verdict(passes=True, code="passed", sentence="")
+    if not verdict.passes:
+        outcome: Outcome = "inconclusive" if verdict.code == INCONCLUSIVE else "held_back"
+        return Decision(outcome, verdict.code, verdict.sentence, verdict.report)
     if champion is None:
-        return Decision("activated", "first_version", "the first version", report)
+        return _activated(verdict, "first_version", "the first version")
+    against = _kept_from_serving(challenger, champion, verdict)
+    if against is not None:
+        return against
+    if challenger.data_date > champion.data_date:
+        return _activated(verdict, "newer_data", f"newer data than of {champion.data_date}")
+    return _activated(verdict, "later_training", "a later training on data of the same date")
+
+
+def _kept_from_serving(challenger: Challenger, champion: Champion, verdict: Verdict) -> Decision | None:
     mistake = feature_count_mistake(challenger, champion)
     if mistake is not None:
-        return Decision("held_back", "feature_count_changed", mistake, report)
-    return _between(challenger, champion, report)
-
-
-def _between(challenger: Challenger, champion: Champion, report: Mapping[str, Any]) -> Decision:
-    """Which of two that may serve does."""
+        return Decision("held_back", "feature_count_changed", mistake, verdict.report)
     if challenger.data_date < champion.data_date:
         sentence = f"version {champion.version_id} has newer data, of {champion.data_date}"
-        return Decision("recorded", "older_data", sentence, report)
+        return Decision("recorded", "older_data", sentence, verdict.report)
     if champion.pinned_by is not None:
-        pinned = f"version {champion.version_id} was pinned by {champion.pinned_by}: {champion.pinned_reason}"
-        return Decision("recorded", "pinned", pinned, report)
-    if challenger.data_date > champion.data_date:
-        return Decision("activated", "newer_data", f"newer data than of {champion.data_date}", report)
-    return Decision("activated", "later_training", "a later training on data of the same date", report)
+        whose = f"by {champion.pinned_by}: {champion.pinned_reason}"
+        sentence = f"the model is pinned to version {champion.version_id} {whose}"
+        return Decision("recorded", "pinned", sentence, verdict.report)
+    changed = _champion_changed(challenger, champion, verdict)
+    return None if changed is None else Decision("held_back", "champion_changed", changed, verdict.report)
+
+
+def _champion_changed(challenger: Challenger, champion: Champion, verdict: Verdict) -> str | None:
+    """What was compared with something else than what it would replace has shown nothing."""
+    comparable = champion.version_id if champion.feature_space == challenger.feature_space else None
+    if not verdict.compared or verdict.champion == comparable:
+        return None
+    compared = "nothing" if verdict.champion is None else f"version {verdict.champion}"
+    return f"it was compared with {compared}, but version {champion.version_id} serves since: train it again"
+
+
+def _activated(verdict: Verdict, code: str, sentence: str) -> Decision:
+    if verdict.awaits_approval:
+        waiting = "nobody has said yet whether it may serve"
+        return Decision("waiting_for_approval", "waiting_for_approval", waiting, verdict.report)
+    return Decision("activated", code, "; ".join((sentence, *verdict.notes)), verdict.report)
 
 
 def feature_count_mistake(challenger: Challenger, champion: Champion) -> str | None:

@@ -75,11 +75,19 @@ class Lineage(Part):
     input_fingerprint: str | None = None
 
 
+class AskedVersion(Part):
+    """An older version that the job was to score on the same test rows."""
+
+    version_id: int
+
+
 class Request(Part):
     """``request.json``: what was asked for."""
 
     num_features: Count
     feature_space: Name
+    champion: AskedVersion | None = None
+    best_recent: AskedVersion | None = None
     lineage: Lineage
 
 

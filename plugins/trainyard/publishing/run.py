@@ -32,6 +32,7 @@ from sqlalchemy import Engine
 
 from trainyard import ledger
 from trainyard.ledger import Attempt, attempts_by_training
+from trainyard.publishing import gate
 from trainyard.publishing.analytics import AttemptRecord, record_attempts
 from trainyard.publishing.application import (
     Candidate,
@@ -40,6 +41,7 @@ from trainyard.publishing.application import (
     publish_versions,
     published_versions,
 )
+from trainyard.publishing.approval import OPEN, Policy, answered
 from trainyard.publishing.deciding import Challenger, Champion, Verdict, feature_count_mistake
 from trainyard.publishing.spool import Spool
 from trainyard.publishing.training_folder import (
@@ -50,12 +52,27 @@ from trainyard.publishing.training_folder import (
 )
 from trainyard.training import Training, TrainingId
 
-_OUTCOME_WORDS = {"held_back": "held back", "recorded": "recorded, not activated"}
+_OUTCOME_WORDS = {
+    "held_back": "held back",
+    "inconclusive": "held back",
+    "recorded": "recorded, not activated",
+}
+
+_WAITING = "it waits for a person's answer: clear the task approve to be asked again"
 
 # boto3 keeps ten connections for a client
 _READERS = 8
 
-Status = Literal["activated", "held_back", "recorded", "measured", "skipped", "failed"]
+Status = Literal[
+    "activated",
+    "held_back",
+    "inconclusive",
+    "waiting_for_approval",
+    "recorded",
+    "measured",
+    "skipped",
+    "failed",
+]
 
 
 @dataclass(frozen=True)
@@ -63,8 +80,10 @@ class ModelOutcome:
     """How publishing ended for one model.
 
     :param status: ``activated``: its version serves or has served; ``held_back``: a version is kept, which did not
-        pass; ``recorded``: a version is kept, but what serves has newer data or is pinned; ``measured``: only metrics
-        were wanted; ``skipped``: nothing was to be trained; ``failed``: there was nothing to publish
+        pass; ``inconclusive``: so too, since too little is known; ``waiting_for_approval``: metrics are kept, and a
+        version will be once a person has answered; ``recorded``: a version is kept, but what serves has newer data or
+        is pinned; ``measured``: only metrics were wanted; ``skipped``: nothing was to be trained; ``failed``: there was
+        nothing to publish
     :param sentence: for a person
     """
 
@@ -73,6 +92,7 @@ class ModelOutcome:
     version_id: int | None
     failure_code: str | None
     sentence: str
+    decision_code: str | None = None
 
 
 @dataclass(frozen=True)
@@ -105,12 +125,14 @@ def publish_run(  # noqa: PLR0913 (what a run is, and where it goes)
     data_date: date,
     portfolio: str,
     activate: bool,
+    policy: Policy = OPEN,
     not_launched: Mapping[str, NotLaunched] = MappingProxyType({}),
 ) -> RunReport:
     """Publish what is good of a run and record all of it.
 
     :param s3: boto3 client of the account that holds the training folders
     :param activate: false records metrics only
+    :param policy: what the models are held to before they serve
     :param not_launched: by model, why a training has no attempt, where its launch could say so
     :raises ValueError: trainings of another portfolio or data date, or two of one model
     :raises sqlalchemy.exc.SQLAlchemyError: a database does not do its part; run it again
@@ -118,18 +140,22 @@ def publish_run(  # noqa: PLR0913 (what a run is, and where it goes)
     """
     _check_one_run(trainings, portfolio=portfolio, data_date=data_date)
     with Spool() as spool:
-        records = _read(app, s3, trainings, not_launched, spool)
+        records = read_records(app, s3, trainings, not_launched, spool)
         if activate:
             actor = f"run {run_id} of DAG {dag_id}"
-            publish_versions(
-                app, portfolio=portfolio, candidates=_candidates(records), actor=actor, spool=spool
-            )
+            candidates = candidates_of(records, spool, policy)
+            publish_versions(app, portfolio=portfolio, candidates=candidates, actor=actor, spool=spool)
         published = published_versions(app, training_ids=list(records))
-        record_attempts(
-            analytics, portfolio=portfolio, records=_with_publication(records, published), spool=spool
-        )
+        kept = [
+            replace(record, fresh_within=policy.fresh_within.get(record.training.model))
+            for record in _with_publication(records, published)
+        ]
+        record_attempts(analytics, portfolio=portfolio, records=kept, spool=spool)
     return RunReport(
-        tuple(_outcome(attempts, published.get(training_id)) for training_id, attempts in records.items())
+        tuple(
+            _outcome(attempts, published.get(training_id), activate=activate)
+            for training_id, attempts in records.items()
+        )
     )
 
 
@@ -152,7 +178,7 @@ def _check_one_run(trainings: Sequence[Training], *, portfolio: str, data_date: 
         raise ValueError("a model stands twice among the trainings of one run")
 
 
-def _read(
+def read_records(
     app: Engine,
     s3: Any,
     trainings: Sequence[Training],
@@ -244,28 +270,24 @@ def _publishable(attempts: Sequence[AttemptRecord]) -> AttemptRecord | None:
     return next((record for record in reversed(attempts) if record.trained is not None), None)
 
 
-def _candidates(records: Records) -> list[Candidate]:
+def candidates_of(records: Records, spool: Spool, policy: Policy) -> list[Candidate]:
+    """What there is to publish, each with what its gate and a person say."""
     chosen = (_publishable(attempts) for attempts in records.values())
     return [
         Candidate(
             training=record.training,
             attempt=record.number,
             trained=record.trained,
-            verdict=_verdict(record.trained),
+            verdict=_verdict(record.trained, record.training.model, spool, policy),
         )
         for record in chosen
         if record is not None and record.trained is not None
     ]
 
 
-def _verdict(trained: TrainedModel) -> Verdict | None:
-    if trained.feasible:
-        return None
-    return Verdict(
-        passes=False,
-        code="threshold_infeasible",
-        sentence="no threshold keeps the rule that the portfolio asks for; metrics.json says what was possible",
-    )
+def _verdict(trained: TrainedModel, model: str, spool: Spool, policy: Policy) -> Verdict:
+    verdict = gate.judge(policy.gate(model), metrics=trained.metrics(spool), request=trained.request)
+    return answered(verdict, policy.answer, model=model) if policy.asks and verdict.passes else verdict
 
 
 def _with_publication(
@@ -298,10 +320,15 @@ def _of_version(record: AttemptRecord, version: PublishedVersion) -> AttemptReco
     )
 
 
-def _outcome(attempts: Sequence[AttemptRecord], version: PublishedVersion | None) -> ModelOutcome:
+def _outcome(
+    attempts: Sequence[AttemptRecord], version: PublishedVersion | None, *, activate: bool
+) -> ModelOutcome:
     model, last = attempts[-1].training.model, attempts[-1]
     if version is not None:
-        return ModelOutcome(model, version.outcome, version.version_id, None, _sentence(version, attempts))
+        sentence = _sentence(version, attempts)
+        return ModelOutcome(model, version.outcome, version.version_id, None, sentence, version.code)
+    if _publishable(attempts) is not None and activate:
+        return ModelOutcome(model, "waiting_for_approval", None, None, _WAITING)
     if _publishable(attempts) is not None:
         return ModelOutcome(model, "measured", None, None, "metrics recorded, no version was wanted")
     status: Status = "skipped" if last.outcome == "skipped" else "failed"

@@ -20,7 +20,8 @@ from trainyard import ledger
 from trainyard.databases import engine, upgrade_analytics_db, upgrade_app_db
 from trainyard.laptop.postgres import PostgresServer
 from trainyard.ledger import ClusterId, StepId
-from trainyard.publishing import RunReport, publish_run
+from trainyard.publishing import Policy, RunReport, publish_run
+from trainyard.publishing.approval import OPEN
 from trainyard.training import Sha256, Training, split_uri
 
 BUCKET = "publishing-tests"
@@ -201,13 +202,18 @@ class Yard:
         )
 
     def attempt(
-        self, training: Training, *, outcome: str | None = "succeeded", **causes: str
+        self,
+        training: Training,
+        *,
+        outcome: str | None = "succeeded",
+        request: dict[str, Any] | None = None,
+        **causes: str,
     ) -> ledger.Attempt:
         """One more attempt in the ledger, launched and (unless ``outcome`` is None) ended."""
         attempt = ledger.allocate(self.app, training=training, aws_conn_id="aws_default")
         key = {"training_id": training.training_id, "attempt": attempt.attempt}
-        request = Folder(training, attempt.attempt).request_bytes()
-        ledger.record_request(self.app, **key, request_sha256=Sha256(hashlib.sha256(request).hexdigest()))
+        content = Folder(training, attempt.attempt, request=request or {}).request_bytes()
+        ledger.record_request(self.app, **key, request_sha256=Sha256(hashlib.sha256(content).hexdigest()))
         cluster = ClusterId(f"j-{training.training_id[:8]}-{attempt.attempt}")
         attempt = ledger.record_launch(self.app, **key, cluster_id=cluster, step_id=StepId("s-1"))
         if outcome is not None:
@@ -225,7 +231,7 @@ class Yard:
         """The folder of the training's first attempt, not written yet."""
         return Folder(training, **parts)
 
-    def publish(self, *trainings: Training, activate: bool = True) -> RunReport:
+    def publish(self, *trainings: Training, activate: bool = True, policy: Policy = OPEN) -> RunReport:
         first = trainings[0]
         return publish_run(
             app=self.app,
@@ -237,6 +243,7 @@ class Yard:
             data_date=first.data_date,
             portfolio=first.portfolio,
             activate=activate,
+            policy=policy,
         )
 
     def rows(self, query: str, **parameters: Any) -> list[tuple[Any, ...]]:
