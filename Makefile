@@ -29,6 +29,14 @@ down: .venv/ready ## stop what `make up` started
 test: .venv/ready ## the test suite
 	@exec $(BIN)/pytest $(AT_ONCE)
 
+.PHONY: fidelity test-fidelity
+fidelity: .venv/ready ## fetch the jars of Hadoop's S3A with Maven, for s3:// as on EMR
+	@exec bash .ci/fetch-s3a-jars 3.5 4.0
+
+test-fidelity: fidelity ## the job's tests and local_aws's Spark steps, with s3:// by Hadoop's real S3A
+	@[ -d build/s3a/3.5 ] || { echo "test-fidelity: skipped, for the jars are not here"; exit 0; }; \
+	exec $(BIN)/pytest tests/training_job tests/local_aws/test_spark_steps.py --s3a-jars build/s3a
+
 lint: .venv/ready ## ruff, mypy strict, import-linter, the lock against pyproject.toml
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .

@@ -14,10 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
+import pyspark
 import pytest
 from pyspark.sql import SparkSession
 
-from tests.training_job.places import Place, ThisDisk
+from local_aws.steps.hadoop import core_site, s3a
+from local_aws.steps.spark_files import find_s3a_jars
+from tests.training_job.places import S3, Place, ThisDisk
 from train_evaluate import train_and_evaluate
 from training_job.session import run_request
 
@@ -43,16 +47,33 @@ def java_home() -> Path:
 
 
 @pytest.fixture(scope="session")
-def spark_environment() -> dict[str, str]:
-    """What a process needs to find this Python's Spark, its Java and its Python."""
-    pyspark = importlib.util.find_spec("pyspark")
-    assert pyspark is not None
-    assert pyspark.origin is not None
+def spark_environment(s3a_environment: dict[str, str]) -> dict[str, str]:
+    """What a process needs to find this Python's Spark, its Java and its Python, and S3 where the files lie there."""
     return {
         "JAVA_HOME": str(java_home()),
         "PYSPARK_PYTHON": sys.executable,
-        "SPARK_HOME": str(Path(pyspark.origin).parent),
+        "SPARK_HOME": str(Path(pyspark.__file__).parent),
         "SPARK_LOCAL_IP": "127.0.0.1",
+        **s3a_environment,
+    }
+
+
+@pytest.fixture(scope="session")
+def s3a_environment(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    """What lets Spark read `s3://` by Hadoop's S3A from a local_aws, where `--s3a-jars` asks for it."""
+    jars_folder = request.config.getoption("--s3a-jars")
+    if not jars_folder:
+        return {}
+    jars = find_s3a_jars(Path(jars_folder).absolute())[".".join(pyspark.__version__.split(".")[:2])]
+    url = request.getfixturevalue("local_aws_url")
+    hadoop = s3a(url, access_key="test", secret_key="test", jars=jars)
+    folder = tmp_path_factory.mktemp("hadoop")
+    (folder / "core-site.xml").write_text(core_site(hadoop.properties))
+    return {
+        "HADOOP_CONF_DIR": str(folder),
+        "SPARK_DIST_CLASSPATH": os.pathsep.join(str(jar) for jar in hadoop.jars),
     }
 
 
@@ -180,8 +201,18 @@ class RequestMaker:
 
 
 @pytest.fixture(scope="session")
-def place() -> Place:
-    return ThisDisk()
+def place(request: pytest.FixtureRequest) -> Place:
+    if not request.config.getoption("--s3a-jars"):
+        return ThisDisk()
+    client = boto3.client(
+        "s3",
+        endpoint_url=request.getfixturevalue("local_aws_url"),
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    client.create_bucket(Bucket="training-job")
+    return S3(client, "training-job")
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ before it starts, and what it wrote is fetched when it has ended.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
@@ -47,6 +48,8 @@ class S3:
                 self._client.upload_file(str(path), self._bucket, self._key(path))
 
     def fetch(self, folder: Path) -> None:
+        # what the job removed is gone for the test as well
+        shutil.rmtree(folder, ignore_errors=True)
         pages = self._client.get_paginator("list_objects_v2").paginate(
             Bucket=self._bucket, Prefix=f"{self._key(folder)}/"
         )
