@@ -47,6 +47,9 @@ lint: .venv/ready ## ruff, mypy strict, import-linter, the lock against pyprojec
 bench-local-aws: .venv/ready ## a thousand simulated clusters at once, 200 calls a second: latency and memory of local_aws
 	@exec $(BIN)/python -m benchmarks.local_aws
 
+bench-publish: .venv/ready .venv-pandas/ready ## publishing 1,000 models against a bare COPY and pandas; readers during switches
+	@PYTHONPATH=.:plugins exec $(BIN)/python -m benchmarks.publish
+
 format: .venv/ready ## let ruff put the code in form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -57,4 +60,4 @@ env: ## write .env, the secrets of docker-compose.yaml
 lock: .venv/ready ## pin requirements.txt and requirements-mwaa.txt anew from pyproject.toml
 	@exec bash .ci/lock $(BIN)/uv
 
-.PHONY: help demo up down test lint bench-local-aws format env lock
+.PHONY: help demo up down test lint bench-local-aws bench-publish format env lock

@@ -74,11 +74,12 @@ class TrainedModel:
 
     def metrics(self, spool: Spool) -> Metrics:
         """What ``metrics.json`` says."""
-        return parse(Metrics, spool.read(self.kept_metrics), name="metrics.json")
+        # checked when it was read
+        return Metrics.model_validate_json(spool.read(self.kept_metrics))
 
     def curves(self, spool: Spool) -> Curves:
         """What ``curves.json`` says."""
-        return parse(Curves, spool.read(self.kept_curves), name="curves.json")
+        return Curves.model_validate_json(spool.read(self.kept_curves))
 
 
 @dataclass(frozen=True)

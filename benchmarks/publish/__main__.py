@@ -1,0 +1,146 @@
+"""`make bench-publish`: how fast a run of many models is published, in how much memory, and what readers notice of it.
+
+Ratios come from one session: publishing, a bare COPY of the same bytes, and pandas on the same rows, on one PostgreSQL.
+Folders are read from this disk, so that no network is measured. Figures go to ``build/bench/publish.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from benchmarks.publish import bare_copy
+from benchmarks.publish.readers import Switching, switch_under_readers
+from benchmarks.publish.run_data import fill_ledger, write_folders
+from trainyard.databases import engine, upgrade_analytics_db, upgrade_app_db
+from trainyard.laptop.postgres import PostgresServer
+
+PANDAS = Path(".venv-pandas/bin/python")
+OUTPUT = Path("build/bench/publish.json")
+ROUNDS = 3
+
+Published = dict[str, float]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="benchmarks.publish")
+    parser.add_argument("--models", type=int, default=1000)
+    parser.add_argument("--switches", type=int, default=100)
+    parser.add_argument("--switched-models", type=int, default=200)
+    options = parser.parse_args()
+    scratch = Path(tempfile.mkdtemp(prefix="bench-publish-"))
+    server = PostgresServer(data_dir=scratch / "postgres", port=_free_port())
+    server.initialise()
+    server.start()
+    try:
+        figures = _publishing(server, scratch, options.models)
+        figures |= _reading(server, scratch, options.switches, options.switched_models)
+    finally:
+        server.stop(mode="immediate")
+        shutil.rmtree(scratch)
+    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
+    OUTPUT.write_text(json.dumps(figures, indent=2) + "\n")
+    for name, figure in figures.items():
+        goal = "" if figure["goal"] is None else f"   goal {figure['goal']:g}"
+        sys.stdout.write(f"{name:<44}{figure['value']:>12.3f}{goal}\n")
+    sys.exit(any(_missed(figure) for figure in figures.values()))
+
+
+def _publishing(server: PostgresServer, scratch: Path, models: int) -> dict[str, dict[str, Any]]:
+    attempts = write_folders(scratch, models)
+    few = _publish(server, scratch, attempts[: max(1, models // 4)], round_=0)
+    rounds = [_publish(server, scratch, attempts, round_=number) for number in range(1, ROUNDS + 1)]
+    many = min(rounds, key=lambda each: each["switch_seconds"] + each["analytics_seconds"])
+    copies = []
+    for schema, database in (("serving", f"app_{ROUNDS}"), ("analytics", f"analytics_{ROUNDS}")):
+        url = server.url(database)
+        bare_copy.dump(url, schema, scratch)
+        copies.append(min(bare_copy.load(url, schema, scratch) for _ in range(ROUNDS)))
+    to_sql, to_sql_curves = _to_sql(server.url(f"analytics_{ROUNDS}"))
+    writing = many["switch_seconds"] + many["analytics_seconds"]
+    return {
+        "models": _figure(models),
+        "read_and_check_seconds": _figure(many["read_seconds"]),
+        "switch_seconds": _figure(many["switch_seconds"]),
+        "analytics_seconds": _figure(many["analytics_seconds"]),
+        "bare_copy_seconds": _figure(sum(copies)),
+        "bare_copy_analytics_seconds": _figure(copies[1]),
+        "pandas_to_sql_seconds": _figure(to_sql + to_sql_curves),
+        "pandas_to_sql_seconds_without_curves": _figure(to_sql),
+        "writing_over_bare_copy": _figure(writing / sum(copies), 1.5),
+        "analytics_over_to_sql": _figure(many["analytics_seconds"] / (to_sql + to_sql_curves), 0.2),
+        "peak_mb_of_a_quarter": _figure(few["peak_mb"]),
+        "peak_mb": _figure(many["peak_mb"]),
+        "memory_over_that_of_a_quarter": _figure(many["peak_mb"] / few["peak_mb"], 1.1),
+    }
+
+
+def _publish(
+    server: PostgresServer, scratch: Path, attempts: list[dict[str, Any]], *, round_: int
+) -> Published:
+    """Publish into fresh databases, in a process of its own."""
+    names = (f"app_{round_}", f"analytics_{round_}")
+    server.create_databases(*names)
+    app, analytics = (engine(server.url(name)) for name in names)
+    upgrade_app_db(app)
+    upgrade_analytics_db(analytics)
+    fill_ledger(app, attempts)
+    with app.connect() as connection:
+        # dirty pages of what came before are not this round's to write
+        connection.exec_driver_sql("CHECKPOINT")
+    for database in (app, analytics):
+        database.dispose()
+    command = [sys.executable, "-m", "benchmarks.publish.one_publish", *map(server.url, names), str(scratch)]
+    done = subprocess.run([*command, str(len(attempts))], check=True, stdout=subprocess.PIPE, text=True)
+    told: Published = json.loads(done.stdout.splitlines()[-1])
+    return told
+
+
+def _to_sql(url: str) -> tuple[float, float]:
+    script = Path(__file__).with_name("to_sql.py")
+    done = subprocess.run([PANDAS, script, url], check=True, stdout=subprocess.PIPE, text=True)
+    rows, curves = map(float, done.stdout.split())
+    return rows, curves
+
+
+def _reading(server: PostgresServer, scratch: Path, switches: int, models: int) -> dict[str, dict[str, Any]]:
+    server.create_databases("switched")
+    app = engine(server.url("switched"))
+    upgrade_app_db(app)
+    app.dispose()
+    log = scratch / "postgres" / "server.log"
+    found: Switching = switch_under_readers(server.url("switched"), log, switches=switches, models=models)
+    return {
+        "switches": _figure(found.switches),
+        "models_switched_at_once": _figure(found.models),
+        "reads": _figure(found.reads),
+        "reads_of_a_mixed_set": _figure(found.mixed, 0),
+        "reads_that_waited_over_50_ms_for_a_lock": _figure(found.lock_waits, 0),
+        "slowest_read_ms": _figure(found.slowest_read_ms),
+        "slowest_switch_ms": _figure(found.slowest_switch_ms),
+    }
+
+
+def _figure(value: float, goal: float | None = None) -> dict[str, Any]:
+    return {"value": value, "goal": goal, "better": "lower"}
+
+
+def _missed(figure: dict[str, Any]) -> bool:
+    return figure["goal"] is not None and figure["value"] > figure["goal"]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+if __name__ == "__main__":
+    main()
