@@ -19,7 +19,7 @@ def train_and_evaluate(job: Job) -> None:
     """The training, step by step."""
     # these need numpy, and that it is there is only known by now
     from training_job.deciding import decide  # noqa: PLC0415
-    from training_job.evaluation import evaluate  # noqa: PLC0415
+    from training_job.evaluation import evaluate, score  # noqa: PLC0415
     from training_job.learners import learner_for  # noqa: PLC0415
     from training_job.loading import load, load_validation  # noqa: PLC0415
     from training_job.log_privacy import rows_kept_out_of_logs  # noqa: PLC0415
@@ -34,12 +34,13 @@ def train_and_evaluate(job: Job) -> None:
     with job.step("learn"):
         model = learn(train)
     with job.step("evaluate"):
-        decision = decide(model, job.request)
-        evaluations = [evaluate(model, split, decision) for split in (test, validation) if split]
+        scored = [score(model, split) for split in (test, validation) if split]
+        chosen = decide(model, scored[-1], job.request)
+        evaluations = [evaluate(each, chosen) for each in scored]
     with job.step("save"):
         together(
-            lambda: save_model(job, model, decision),
-            lambda: save_measurements(job, model, decision, train, evaluations),
+            lambda: save_model(job, model, chosen.decision),
+            lambda: save_measurements(job, model, chosen, train, evaluations),
         )
     job.succeed()
 

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from training_job.cross_fitting import with_halves
 from training_job.metrics import metrics
 from training_job.ranking import Ranking, rank
 from training_job.scored_rows import ScoredRows, gather
 
 if TYPE_CHECKING:
-    from training_job.deciding import Decision
+    from training_job.deciding import Chosen
     from training_job.learned import LearnedModel
     from training_job.loading import Split
 
-MAX_POINTS = 10_000
+
+@dataclass(frozen=True)
+class ScoredSplit:
+    """The scored rows of a split; to be released.
+
+    :param row_count: whatever the rows weigh
+    """
+
+    name: str
+    rows: ScoredRows
+    row_count: int
 
 
 @dataclass(frozen=True)
@@ -29,36 +40,23 @@ class Evaluation:
     metrics: dict[str, float]
 
 
-def score(model: LearnedModel, split: Split) -> ScoredRows:
-    """Score the rows of a split, once; to be released."""
-    return gather(
+def score(model: LearnedModel, split: Split) -> ScoredSplit:
+    """Score the rows of a split, once."""
+    rows = gather(
         model.score(split.rows),
         row_count=split.row_count,
         score_columns=["score"],
         weight_column=split.weight_column,
         group_column=split.group_column,
     )
+    return ScoredSplit(split.name, rows, split.row_count)
 
 
-def evaluate(model: LearnedModel, split: Split, decision: Decision) -> Evaluation:
-    """Score the split and measure."""
-    scored = score(model, split)
-    ranking = rank(scored, decision)
-    scored.release()
-    return Evaluation(split.name, ranking, metrics(ranking, decision, row_count=split.row_count))
-
-
-def thresholds(evaluation: Evaluation) -> dict[str, Any]:
-    """What ``thresholds.json`` holds: the counts at each point of the ranking."""
-    ranking = evaluation.ranking
-    kept, max_error_rows = ranking.thinned(MAX_POINTS)
-    return {
-        "split": evaluation.split,
-        "exact": max_error_rows == 0,
-        "max_error_rows": max_error_rows,
-        "scores": ranking.scores[kept].tolist(),
-        "true_positives": ranking.true_positives[kept].tolist(),
-        "false_positives": ranking.false_positives[kept].tolist(),
-        "positives": ranking.whole.positives,
-        "negatives": ranking.whole.negatives,
-    }
+def evaluate(scored: ScoredSplit, chosen: Chosen) -> Evaluation:
+    """Measure, and release the rows."""
+    decision = chosen.decision
+    ranking = rank(scored.rows, decision)
+    if scored.name == chosen.split:
+        ranking = with_halves(ranking, scored.rows, chosen)
+    scored.rows.release()
+    return Evaluation(scored.name, ranking, metrics(ranking, decision, row_count=scored.row_count))

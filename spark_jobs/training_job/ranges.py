@@ -135,14 +135,16 @@ def sums_of(ties: Ties, *, before: Mass, whole: Mass, decision: Decision | None)
 
 
 def points_of(ties: Ties, *, before: Mass, whole: Mass, most: int) -> Any:
-    """Points of the curve of outcomes: (n, 3) of score, and of the positives and negatives at or above it.
+    """Points of the curve of outcomes: (n, 4) of score, of the positives and negatives at or above it, and of the next
+    lower score, NaN behind the range's last.
 
     Every tie where the whole has no more than ``most``. Else the lowest of each step, of which there are ``most`` if
     both classes count alike; and the lowest of the range, so that the last of all ties is a point.
     """
     true_positives = before.positives + np.cumsum(ties.positives)
     false_positives = before.negatives + np.cumsum(ties.negatives)
-    points = np.stack([ties.scores, true_positives, false_positives], axis=1)
+    below = np.append(ties.scores[1:], np.nan)[: len(ties.scores)]
+    points = np.stack([ties.scores, true_positives, false_positives, below], axis=1)
     if whole.scores <= most or not len(points):
         return points
     return points[_steps(true_positives, false_positives, before=before, whole=whole, most=most)]

@@ -48,6 +48,7 @@ class Ranking:
 
     :param whole: mass of all rows
     :param true_positives: mass of the positives with a score at or above the point's; ``false_positives`` likewise
+    :param below: the next lower score of any row; NaN where there is none, or none is known
     :param exact: every distinct score is a point
     """
 
@@ -56,6 +57,7 @@ class Ranking:
     scores: Any
     true_positives: Any
     false_positives: Any
+    below: Any
     exact: bool
 
     @property
@@ -150,6 +152,8 @@ def _ranking(whole: Mass, ranges: list[tuple[RangeSums, Any]], *, exact: bool) -
         scores=points[:, 0],
         true_positives=points[:, 1],
         false_positives=points[:, 2],
+        # across the borders of ranges as well, where all scores are here
+        below=np.append(points[1:, 0], np.nan)[: len(points)] if exact else points[:, 3],
         exact=exact,
     )
 

@@ -8,10 +8,9 @@ import numpy as np
 
 from training_job.artifact import artifact
 from training_job.curves import curves
-from training_job.evaluation import thresholds
 
 if TYPE_CHECKING:
-    from training_job.deciding import Decision
+    from training_job.deciding import Chosen, Decision
     from training_job.evaluation import Evaluation
     from training_job.learned import LearnedModel
     from training_job.loading import Split
@@ -27,7 +26,7 @@ def save_model(job: Job, model: LearnedModel, decision: Decision) -> None:
 
 
 def save_measurements(
-    job: Job, model: LearnedModel, decision: Decision, train: Split, evaluations: list[Evaluation]
+    job: Job, model: LearnedModel, chosen: Chosen, train: Split, evaluations: list[Evaluation]
 ) -> None:
     """Save metrics, curves, thresholds and profile.
 
@@ -35,24 +34,25 @@ def save_measurements(
     """
     folder = job.begin_saving()
     folder.write_json("curves.json", {"curves": curves(evaluations[0].ranking, split=evaluations[0].split)})
-    folder.write_json("thresholds.json", thresholds(evaluations[-1]))
+    folder.write_json("thresholds.json", chosen.thresholds())
     folder.write_json("profile.json", profile(train))
-    folder.write_json("metrics.json", measurements(job, model, decision, train, evaluations))
+    folder.write_json("metrics.json", measurements(job, model, chosen, train, evaluations))
 
 
 def measurements(
-    job: Job, model: LearnedModel, decision: Decision, train: Split, evaluations: list[Evaluation]
+    job: Job, model: LearnedModel, chosen: Chosen, train: Split, evaluations: list[Evaluation]
 ) -> dict[str, Any]:
     """What ``metrics.json`` holds."""
     by_split = {"train": {"rows": train.row_count, "base_rate": train.base_rate}}
     by_split.update({each.split: each.metrics for each in evaluations})
     return {
         "metrics": by_split,
-        "threshold": decision.threshold,
+        "threshold": chosen.decision.threshold,
+        "threshold_rule": chosen.report(),
         "durations_seconds": job.durations_seconds,
         "iterations": model.iterations,
         "objective": model.objective,
-        "warnings": list(model.warnings),
+        "warnings": [*model.warnings, *chosen.warnings()],
         "champion": None,
     }
 

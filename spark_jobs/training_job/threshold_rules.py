@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from training_job.probabilities import Probabilities
+
 
 @dataclass(frozen=True)
 class Outcomes:
@@ -89,6 +91,22 @@ def choose(rule: dict[str, Any], outcomes: Outcomes) -> Choice:
         sentence=best.failing,
         achieved=_achieved(rule, outcomes, best.place),
     )
+
+
+def fixed(value: float, probabilities: Probabilities, outcomes: Outcomes) -> Choice:
+    """The threshold of the rule ``fixed``: the smallest score whose probability reaches the value.
+
+    :param value: a probability, or the margin itself where scores have no probabilities
+    """
+    if not probabilities.known:
+        return at_threshold(value, outcomes)
+    lowest = probabilities.lowest_score(value)
+    if lowest is not None:
+        return at_threshold(lowest, outcomes)
+    highest = probabilities.highest()
+    reached = probabilities.lowest_score(highest)
+    failing = f"no score has a probability of {value:g}; the highest is {highest:.6g}"
+    return at_threshold(float(outcomes.scores[0]) if reached is None else reached, outcomes, failing=failing)
 
 
 def at_threshold(threshold: float, outcomes: Outcomes, *, failing: str | None = None) -> Choice:

@@ -100,9 +100,13 @@ class Probabilities:
         corrected = self.corrected(scores)
         return corrected if self.calibration is None else self.calibration.of(corrected)
 
+    def highest(self) -> float:
+        """The highest probability that any score has."""
+        return float(self.of(np.array([self._range()[1]]))[0])
+
     def lowest_score(self, probability: float) -> float | None:
         """The smallest score whose probability is at least the given one; None where no score's is."""
-        low, high = (0.0, 1.0) if self.score_kind == "probability" else (-_LARGEST, _LARGEST)
+        low, high = self._range()
         if self._reaches(low, probability):
             return low
         if not self._reaches(high, probability):
@@ -116,6 +120,9 @@ class Probabilities:
             else:
                 below = middle
         return _double(above)
+
+    def _range(self) -> tuple[float, float]:
+        return (0.0, 1.0) if self.score_kind == "probability" else (-_LARGEST, _LARGEST)
 
     def _reaches(self, score: float, probability: float) -> bool:
         return float(self.of(np.array([score]))[0]) >= probability

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainyard.scoring.threshold_rules import RULES, Outcomes, at_threshold, between, choose
+from trainyard.scoring.probabilities import Isotonic, Probabilities
+from trainyard.scoring.threshold_rules import RULES, Outcomes, at_threshold, between, choose, fixed
 
 REPOSITORY = Path(__file__).parents[3]
 # score, positive, weight
@@ -107,9 +108,8 @@ def test_every_rule_is_tried_here() -> None:
 def test_job_and_product_hold_the_same_text() -> None:
     job = REPOSITORY / "spark_jobs" / "training_job" / "threshold_rules.py"
     product = REPOSITORY / "plugins" / "trainyard" / "scoring" / "threshold_rules.py"
-    assert job.read_text() == product.read_text(), (
-        f"copy the one you changed over the other: {job}, {product}"
-    )
+    text = job.read_text().replace("from training_job.", "from trainyard.scoring.")
+    assert text == product.read_text(), f"copy the one you changed over the other: {job}, {product}"
 
 
 @given(rows=ROWS, rule=GIVEN_RULES)
@@ -204,3 +204,26 @@ def test_a_threshold_between_candidates_of_many_rows_states_its_error() -> None:
     assert at_threshold(0.5, outcomes).achieved["max_error_rows"] == 8.0
     assert "max_error_rows" not in at_threshold(0.8, outcomes).achieved
     assert choose({"rule": "highest_recall", "min_precision": 0.7}, outcomes).threshold == pytest.approx(0.75)
+
+
+def test_a_fixed_probability_is_translated_to_the_score() -> None:
+    outcomes = outcomes_of([(0.9, True, 1.0), (0.5, False, 1.0), (0.1, False, 1.0)])
+    # a tenth of the negatives was learned from: half is 10 to 11
+    corrected = Probabilities("probability", odds_factor=0.1)
+    choice = fixed(0.5, corrected, outcomes)
+    assert choice.threshold == pytest.approx(10 / 11)
+    assert (choice.feasible, choice.achieved["true_positives"]) == (True, 0.0)
+    assert fixed(0.5, Probabilities("probability"), outcomes).threshold == 0.5
+
+
+def test_a_fixed_margin_stands_as_it_is() -> None:
+    outcomes = outcomes_of([(0.9, True, 1.0), (0.5, False, 1.0)])
+    assert fixed(-3.25, Probabilities("margin"), outcomes).threshold == -3.25
+
+
+def test_a_fixed_probability_beyond_a_calibrations_end_is_infeasible() -> None:
+    outcomes = outcomes_of([(0.9, True, 1.0), (0.5, False, 1.0)])
+    ends = Probabilities("probability", calibration=Isotonic(np.array([0.2, 0.6]), np.array([0.1, 0.8])))
+    choice = fixed(0.9, ends, outcomes)
+    assert choice.sentence == "no score has a probability of 0.9; the highest is 0.8"
+    assert (choice.feasible, choice.threshold) == (False, 0.6)
