@@ -59,9 +59,8 @@ def bootstrap(cluster: Cluster, now: datetime) -> Cluster:
 
 
 def become_ready(cluster: Cluster, now: datetime) -> Cluster:
-    """BOOTSTRAPPING becomes RUNNING, and at once WAITING or TERMINATING without a step (emr-overview.html)."""
-    ready = replace(cluster, state=ClusterState.RUNNING, reason=Reason(None, "Running step"), ready_at=now)
-    return settle(ready, now)
+    """BOOTSTRAPPING becomes RUNNING, also where there is no step to run yet (emr-overview.html)."""
+    return replace(cluster, state=ClusterState.RUNNING, reason=Reason(None, "Running step"), ready_at=now)
 
 
 def settle(cluster: Cluster, now: datetime) -> Cluster:

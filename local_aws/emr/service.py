@@ -30,8 +30,17 @@ class Machinery(Protocol):
 
 
 class EmrService:
-    def __init__(self, plane: ControlPlane, store: ClusterStore, machinery: Machinery) -> None:
+    """:param clock: tells the time now, in UTC"""
+
+    def __init__(
+        self,
+        plane: ControlPlane,
+        store: ClusterStore,
+        machinery: Machinery,
+        clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+    ) -> None:
         self._plane = plane
+        self._now = clock
         self._store = store
         self._machinery = machinery
         self._changed = Condition()
@@ -45,17 +54,17 @@ class EmrService:
         """No cluster outlives this process: those that are live are lost, and saved as lost."""
         with self._changed:
             self._closed = True
-            self._plane.lose_all(message, _now())
+            self._plane.lose_all(message, self._now())
             self._save()
             self._changed.notify_all()
 
     def look(self, question: Callable[[ControlPlane, datetime], Answer]) -> Answer:
         with self._changed:
-            return question(self._plane, _now())
+            return question(self._plane, self._now())
 
     def change(self, alter: Callable[[ControlPlane, datetime], Answer]) -> Answer:
         with self._changed:
-            answer = alter(self._plane, _now())
+            answer = alter(self._plane, self._now())
             actions = self._advance()
             self._changed.notify_all()
         self._perform(actions)
@@ -65,7 +74,7 @@ class EmrService:
         while True:
             with self._changed:
                 due = self._plane.next_due()
-                seconds = None if due is None else max(0.0, (due - _now()).total_seconds())
+                seconds = None if due is None else max(0.0, (due - self._now()).total_seconds())
                 if not self._closed:
                     # also where it is due already: callers get their turn between two rounds
                     self._changed.wait(None if seconds is None else max(_LEAST_WAIT_SECONDS, seconds))
@@ -77,7 +86,7 @@ class EmrService:
     def _advance(self, at_most: int | None = None) -> list[Action]:
         if self._closed:
             return []
-        actions = self._plane.advance(_now(), at_most=at_most)
+        actions = self._plane.advance(self._now(), at_most=at_most)
         self._save()
         return actions
 
@@ -90,7 +99,3 @@ class EmrService:
     def _perform(self, actions: list[Action]) -> None:
         for action in actions:
             self._machinery.perform(action, self)
-
-
-def _now() -> datetime:
-    return datetime.now(timezone.utc)

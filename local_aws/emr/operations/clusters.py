@@ -34,7 +34,12 @@ def _terminate_job_flows(asked: Asked) -> Answer:
 
 
 def _set_termination_protection(asked: Asked) -> Answer:
-    for cluster in asked.job_flows():
+    clusters = asked.job_flows()
+    if any(cluster.state.is_over for cluster in clusters):
+        raise ValidationError(
+            "A job flow that is shutting down, terminated, or finished may not be modified."
+        )
+    for cluster in clusters:
         protected = replace(cluster, termination_protected=asked.request["TerminationProtected"])
         asked.plane.change(protected, asked.now)
     return {}
