@@ -91,6 +91,11 @@ def _parser() -> argparse.ArgumentParser:
         pace.add_argument(
             f"--{name}", type=_seconds, default=getattr(_DEFAULTS, name.replace("-", "_")), help=text
         )
+    pace.add_argument(
+        "--run-bootstrap-actions",
+        action="store_true",
+        help="run bootstrap actions for real, as the user who runs local_aws; otherwise they just take their time",
+    )
     rehearsal = parser.add_argument_group("rehearsals")
     rehearsal.add_argument(
         "--simulate",

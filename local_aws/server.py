@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import fcntl
 import logging
+import os
 import signal
 import socket
 import sys
@@ -26,6 +27,7 @@ from local_aws.emr.store import ClusterStore
 from local_aws.faults.book import FaultBook
 from local_aws.gateway import Gateway
 from local_aws.journal import Journal
+from local_aws.own_endpoint import foreign_endpoints
 from local_aws.s3 import load_s3, own_client, restore_empty_buckets, shut_out_real_aws
 from local_aws.s3_names import NamesAsFiles, sweep_unfinished
 from local_aws.settings import Settings
@@ -49,9 +51,13 @@ class _Server(uvicorn.Server):
 
 def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Raises CannotStartError."""
+    environment = dict(os.environ)
     shut_out_real_aws()
     settings.root.mkdir(parents=True, exist_ok=True)
     with _only_one(settings), _listen(settings) as listener:
+        port = listener.getsockname()[1]
+        for sentence in foreign_endpoints(environment, host=settings.host, port=port):
+            raise CannotStartError(sentence)
         asyncio.run(_serve(settings, listener))
 
 

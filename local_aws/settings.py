@@ -29,6 +29,8 @@ class Settings:
     simulate_seconds: float | None = None
     # in force from the start
     faults: tuple[Fault, ...] = ()
+    # whether bootstrap actions are really run, as whoever runs local_aws
+    run_bootstrap_actions: bool = False
     # how long a step may take to end by itself when its cluster is terminated
     grace_seconds: float = 2.0
     # how long after its end a step's logs come to LogUri
@@ -50,6 +52,7 @@ class Settings:
             bootstrap_seconds=self.bootstrap_seconds,
             terminate_seconds=self.terminate_seconds,
             simulate_seconds=self.simulate_seconds,
+            run_bootstrap_actions=self.run_bootstrap_actions and self.simulate_seconds is None,
             vcpus=self.vcpus,
             speed=self.speed,
         )

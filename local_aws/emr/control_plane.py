@@ -35,6 +35,7 @@ class Pace:
     """How many clusters run steps at once, and how long a cluster takes to be there and to be gone.
 
     :param simulate_seconds: how long every step lasts instead of being run; None: steps are run
+    :param run_bootstrap_actions: whether bootstrap actions are run as processes, rather than just take their time
     :param vcpus: what all clusters together may have; None: any number
     :param speed: how many times as fast as EMR's the times pass that a request asks for (idle and provisioning
         timeouts)
@@ -45,6 +46,7 @@ class Pace:
     bootstrap_seconds: float
     terminate_seconds: float = 0.0
     simulate_seconds: float | None = None
+    run_bootstrap_actions: bool = False
     vcpus: int | None = None
     speed: float = 1.0
 
@@ -53,6 +55,19 @@ class Pace:
 class StartStep:
     cluster: Cluster
     step: Step
+
+
+@dataclass(frozen=True)
+class StartBootstrap:
+    cluster: Cluster
+
+
+@dataclass(frozen=True)
+class BootstrapEnd:
+    """How a cluster's bootstrap actions ended. :param action: the number of the one that failed, from 1"""
+
+    action: int = 1
+    exit_code: int | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +84,7 @@ class StopCluster:
     cluster_id: ClusterId
 
 
-Action = StartStep | StopStep | StopCluster
+Action = StartStep | StartBootstrap | StopStep | StopCluster
 
 
 class ControlPlane:
@@ -164,6 +179,15 @@ class ControlPlane:
     def step_ended(self, cluster_id: ClusterId, step_id: StepId, end: StepEnd, now: datetime) -> None:
         self._put(step_life.end_step(self._clusters[cluster_id], step_id, end, now), now)
 
+    def bootstrap_ended(self, cluster_id: ClusterId, end: BootstrapEnd, now: datetime) -> None:
+        ended = replace(
+            self._clusters[cluster_id],
+            runs_bootstrap=False,
+            bootstrap_exit_code=end.exit_code,
+            bootstrap_action=end.action,
+        )
+        self._put(ended, now)
+
     def cluster_stopped(self, cluster_id: ClusterId, now: datetime) -> None:
         cluster = self._clusters[cluster_id]
         self._stopping.discard(cluster_id)
@@ -222,13 +246,21 @@ class ControlPlane:
         if self._capacity.never_fits(cluster):
             self._put(lifecycle.exceed_quota(cluster, now), now)
         elif self._capacity.fits(cluster):
-            befallen = befalling.fail_bootstrap(cluster, self.faults, now)
-            self._put(lifecycle.bootstrap(befallen, now), now)
+            self._bootstrap(befalling.fail_bootstrap(cluster, self.faults, now), now)
         elif cluster.wants_slot_since is None:
             self._put(replace(cluster, wants_slot_since=now), now)
 
+    def _bootstrap(self, cluster: Cluster, now: datetime) -> None:
+        actions = cluster.request.get("BootstrapActions")
+        runs = bool(actions) and self._pace.run_bootstrap_actions and cluster.bootstrap_exit_code is None
+        begun = lifecycle.bootstrap(cluster, now)
+        if runs:
+            begun = replace(begun, runs_bootstrap=True, used_machine=True)
+            self._actions.append(StartBootstrap(begun))
+        self._put(begun, now)
+
     def _advance_bootstrapping(self, cluster: Cluster, now: datetime) -> None:
-        if now < self._bootstrapped_at(cluster):
+        if cluster.runs_bootstrap or now < self._bootstrapped_at(cluster):
             return
         if cluster.bootstrap_exit_code is not None:
             self._put(lifecycle.fail_bootstrap(cluster, now), now)
@@ -288,7 +320,7 @@ class ControlPlane:
                 return befalling.denied_until(cluster.no_instances, self.faults)
             return None if cluster.wants_slot_since else self._provisioned_at(cluster)
         if cluster.state is ClusterState.BOOTSTRAPPING:
-            return self._bootstrapped_at(cluster)
+            return None if cluster.runs_bootstrap else self._bootstrapped_at(cluster)
         if cluster.state is ClusterState.TERMINATING:
             return None if cluster.used_machine else self._terminated_at(cluster)
         due = [loss.at for loss in cluster.losses if not loss.happened]

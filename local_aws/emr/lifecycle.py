@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from local_aws.emr.nodes import purchases
+from local_aws.emr.nodes import primary_instance_id, purchases
 from local_aws.emr.values import (
     Cluster,
     ClusterState,
@@ -125,20 +125,20 @@ def fail_bootstrap(cluster: Cluster, now: datetime) -> Cluster:
 
     Its details: BOOTSTRAP_FAILURE_PRIMARY_WITH_NON_ZERO_CODE.html.
     """
-    code = str(cluster.bootstrap_exit_code)
+    code, number = str(cluster.bootstrap_exit_code), cluster.bootstrap_action
+    node = primary_instance_id(cluster)
     scripts = [
         action["ScriptBootstrapAction"]["Path"] for action in cluster.request.get("BootstrapActions") or ()
     ]
     message = (
-        f"On the master instance (i-00000000000000000), bootstrap action 1 returned a non-zero return code: "
-        f"{code}"
+        f"On the master instance ({node}), bootstrap action {number} returned a non-zero return code: {code}"
     )
     page = f"{_DOCS}/BOOTSTRAP_FAILURE_PRIMARY_WITH_NON_ZERO_CODE.html"
     data = {
-        "primary-instance-id": "i-00000000000000000",
-        "bootstrap-action": "1",
+        "primary-instance-id": node,
+        "bootstrap-action": str(number),
         "return-code": code,
-        "amazon-s3-path": scripts[0] if scripts else "",
+        "amazon-s3-path": scripts[number - 1] if scripts else "",
         "public-doc": page,
     }
     error = ErrorDetail("BOOTSTRAP_FAILURE_PRIMARY_WITH_NON_ZERO_CODE", message, tuple(data.items()))

@@ -134,6 +134,11 @@ def nodes(cluster: Cluster, now: datetime) -> list[Node]:
     ]
 
 
+def primary_instance_id(cluster: Cluster) -> str:
+    """EC2's id of the (first) primary node."""
+    return next(node.ec2_instance_id for node in _first_nodes(cluster) if node.collection.role == "MASTER")
+
+
 def end_by_loss(cluster: Cluster, loss: NodeLoss) -> str | None:
     """Why the cluster cannot go on without these nodes; None where EMR replaces them.
 

@@ -58,6 +58,9 @@ class ClusterStore:
     def step_folder(self, cluster_id: ClusterId, step_id: StepId) -> Path:
         return self._folder / cluster_id / "steps" / step_id
 
+    def bootstrap_folder(self, cluster_id: ClusterId) -> Path:
+        return self._folder / cluster_id / "bootstrap-actions"
+
     def save(self, clusters: Iterable[Cluster]) -> None:
         lines = _lines(clusters)
         if not lines:

@@ -186,8 +186,11 @@ class Cluster:
     # whether its fleets' Spot capacity was bought as On-Demand instances, after the provisioning timeout
     on_demand_instead: bool = False
     losses: tuple[NodeLoss, ...] = ()
-    # how its bootstrap action is going to fail
+    # whether its bootstrap actions run now, as processes
+    runs_bootstrap: bool = False
+    # how, and which of its bootstrap actions is going to fail or has failed
     bootstrap_exit_code: int | None = None
+    bootstrap_action: int = 1
     bootstrapping_since: datetime | None = None
     ready_at: datetime | None = None
     idle_since: datetime | None = None

@@ -1,0 +1,91 @@
+"""One command of a cluster as processes of this machine: how it is started, what it sees, how all of it is ended."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from threading import Event
+
+from local_aws.s3 import DUMMY_KEY
+from local_aws.steps import guard, processes
+from local_aws.steps.logs import StepLogs
+from local_aws.steps.machine import Machine
+
+# a command sees no more of this machine's environment than it needs: no credentials, no addresses of databases
+_PASSED_ON = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "LOGNAME", "PATH", "SHELL", "TZ", "USER")
+
+
+class GuardedCommand:
+    """
+    :param marker: what all its processes carry, see `processes`
+    :param work: its working folder, which it has to itself
+    """
+
+    def __init__(self, machine: Machine, *, marker: str, logs: StepLogs, work: Path) -> None:
+        self._machine = machine
+        self._marker = marker
+        self._logs = logs
+        self._work = work
+        self._stopped = Event()
+        # files that its processes had open for writing when they were stopped
+        self.unfinished: frozenset[Path] = frozenset()
+
+    @property
+    def was_stopped(self) -> bool:
+        return self._stopped.is_set()
+
+    def stop(self, *, at_once: bool = False) -> None:
+        """End every process; `run` then returns. :param at_once: without grace"""
+        self._stopped.set()
+        self.unfinished = processes.files_being_written(self._marker)
+        self._end(0.0 if at_once else self._machine.settings.grace_seconds)
+
+    def run(self, argv: Sequence[str], extra: Mapping[str, str], *, options: Sequence[str] = ()) -> int:
+        """The exit code. :param options: the guard's own"""
+        (self._work / "tmp").mkdir(parents=True, exist_ok=True)
+        read_end, write_end = os.pipe()
+        try:
+            guarded = [sys.executable, "-I", "-S", guard.__file__, *options, str(read_end), *argv]
+            with self._logs.path("stdout").open("wb") as out, self._logs.path("stderr").open("wb") as err:
+                process = subprocess.Popen(
+                    guarded,
+                    cwd=self._work,
+                    env=self._environment() | dict(extra),
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=err,
+                    pass_fds=(read_end,),
+                    start_new_session=True,
+                )
+            if self.was_stopped:
+                self.stop()
+            code = process.wait()
+            if self.was_stopped:
+                # the guard may have gone before those it guards
+                self._end(self._machine.settings.grace_seconds)
+        finally:
+            os.close(read_end)
+            os.close(write_end)
+        self._logs.say(f"waitProcessCompletion ended with exit code {code}")
+        return code
+
+    def _end(self, grace_seconds: float) -> None:
+        processes.end(self._marker, grace_seconds=grace_seconds)
+
+    def _environment(self) -> dict[str, str]:
+        passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        return passed_on | {
+            processes.MARKER: self._marker,
+            "TMPDIR": str(self._work / "tmp"),
+            # boto3 and the AWS CLI inside a step reach this S3 and nothing else
+            "AWS_ACCESS_KEY_ID": DUMMY_KEY,
+            "AWS_SECRET_ACCESS_KEY": DUMMY_KEY,
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ENDPOINT_URL": self._machine.endpoint_url,
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
