@@ -47,8 +47,9 @@ lint: .venv/ready ## ruff, mypy strict, import-linter, the lock against pyprojec
 bench-local-aws: .venv/ready ## a thousand simulated clusters at once, 200 calls a second: latency and memory of local_aws
 	@exec $(BIN)/python -m benchmarks.local_aws
 
-bench-publish: .venv/ready .venv-pandas/ready ## publishing 1,000 models against a bare COPY and pandas; readers during switches
-	@PYTHONPATH=.:plugins exec $(BIN)/python -m benchmarks.publish
+bench-publish: .venv/ready .venv-pandas/ready ## publishing 1,000 models against a bare COPY and pandas; readers during switches; the gate on 1,000 seeds
+	@PYTHONPATH=.:plugins $(BIN)/python -m benchmarks.publish
+	@PYTHONPATH=.:plugins exec $(BIN)/python -m benchmarks.publish.gate
 
 format: .venv/ready ## let ruff put the code in form
 	$(BIN)/ruff format .

@@ -341,6 +341,73 @@ def test_a_new_portfolio_is_picked_up_and_runs_on_its_schedule(airflow: Airflow)
     assert live["data_date"] == day_of_run - timedelta(days=1)
 
 
+ASKING = NIGHTLY.replace("portfolio: nightly", "portfolio: asking").replace(
+    "schedule: 0 2 * * *", "schedule: null"
+)
+ASKING += "  breast_cancer: {num_features: 30}\napproval: {within: 1 minute, unanswered: reject}\n"
+
+
+def test_a_person_is_asked_and_the_answer_or_its_lack_comes_to_publish(airflow: Airflow) -> None:
+    (airflow.dags / "portfolios" / "asking.yaml").write_text(ASKING)
+    shutil.copy(airflow.dags / "demo.py", airflow.dags / "asking.py")
+    api = airflow.stack.api
+
+    def started(model: str) -> str | None:
+        try:
+            api.patch("dags", "asking", body={"is_paused": False})
+            body = {"dag_run_id": model, "logical_date": None, "conf": {"models": [model]}}
+            return str(api.post("dags", "asking", "dagRuns", body=body)["dag_run_id"])
+        except AirflowApiError as error:
+            if error.status != 404:
+                raise
+            return None
+
+    def question(run_id: str) -> dict[str, Any] | None:
+        try:
+            return api.get(*place(run_id))
+        except AirflowApiError as error:
+            if error.status != 404:
+                raise
+            return None
+
+    def place(run_id: str) -> tuple[str, ...]:
+        return ("dags", "asking", "dagRuns", run_id, "taskInstances", "approve", "-1", "hitlDetails")
+
+    def ended(run_id: str) -> str | None:
+        state = str(api.get("dags", "asking", "dagRuns", run_id)["state"])
+        return state if state in ("success", "failed") else None
+
+    approved = wait_for(lambda: started("original_sample"), "the DAG asking to be there")
+    unanswered = wait_for(lambda: started("breast_cancer"), "its second run")
+    asked = wait_for(lambda: question(approved), "the question")
+    assert "| original_sample | live, if approved |" in asked["body"]
+    assert not airflow.rows("app", "SELECT 1 FROM serving.model_version WHERE portfolio = 'asking'")
+    api.patch(*place(approved), body={"chosen_options": ["Approve"], "params_input": {"hold_back": []}})
+
+    assert wait_for(lambda: ended(approved), "the approved run to end") == "success"
+    (activation,) = airflow.rows(
+        "app", "SELECT model, reason FROM serving.activation WHERE portfolio = 'asking'"
+    )
+    assert activation["model"] == "original_sample"
+    assert activation["reason"].startswith("the first version; approved by admin")
+
+    # nobody answers: what counts as the answer is published, and the run is red
+    assert wait_for(lambda: ended(unanswered), "the unanswered run to end") == "failed"
+    tasks = api.get("dags", "asking", "dagRuns", unanswered, "taskInstances")["task_instances"]
+    states = {task["task_id"]: task["state"] for task in tasks}
+    assert (states["approve"], states["publish"], states["freshness"]) == ("success", "success", "failed")
+    (decision,) = airflow.rows(
+        "app",
+        "SELECT outcome, code, report->'approval' AS approval FROM serving.decision JOIN serving.model_version "
+        "USING (version_id) WHERE portfolio = 'asking' AND model = 'breast_cancer'",
+    )
+    assert (decision["outcome"], decision["code"], decision["approval"]["by"]) == (
+        "held_back",
+        "unanswered",
+        None,
+    )
+
+
 def test_a_broken_portfolio_breaks_its_own_dag_only(airflow: Airflow) -> None:
     broken = (
         (airflow.dags / "portfolios" / "demo.yaml").read_text().replace("portfolio: demo", "portfolio: other")

@@ -6,7 +6,8 @@ trainyard's own gate decides by the intervals of the paired differences. Then th
 expected log loss, under the true probabilities, is 1% above the champion's, in one of the ways that models get worse,
 and the gate decides again.
 
-Run as ``python -m benchmarks.publish.gate``; the figures go to ``build/bench/publish-gate.json``.
+Run as ``python -m benchmarks.publish.gate``, also by ``make bench-publish``; the figures are added to
+``build/bench/publish.json``.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ TABLE_ROWS = (5_000, 10_000, 20_000, 50_000, 100_000, 200_000)
 TABLE_MARGINS = (0.002, 0.003, 0.005, 0.008, 0.01)
 # two-sided 95%, as the job's intervals
 _LEVEL, _Z = 0.95, 1.959963984540054
-_REPORT = Path("build/bench/publish-gate.json")
+_REPORT = Path("build/bench/publish.json")
 
 
 @dataclass(frozen=True)
@@ -94,15 +95,15 @@ def _directions(
     yield "too sure", challenger - challenger.mean()
 
 
-def passes(gate: Gate, night: Night, challenger: Array, *, rows: int) -> bool:
-    """Whether the gate lets a challenger pass by the first ``rows`` test rows."""
+def measure_challenger(night: Night, challenger: Array, *, rows: int) -> Metrics:
+    """What the job would find of a challenger on the first ``rows`` test rows."""
     labels = night.labels[:rows]
     new = log_loss(labels, challenger[:rows])
     comparisons = {
         name: _comparison(new, log_loss(labels, old[:rows]))
         for name, old in (("champion", night.champion), ("best_recent", night.best_recent))
     }
-    metrics = Metrics.model_validate(
+    return Metrics.model_validate(
         {
             "metrics": {
                 "test": {"rows": rows, "positives": int(labels.sum()), "log_loss": float(new.mean())}
@@ -111,6 +112,10 @@ def passes(gate: Gate, night: Night, challenger: Array, *, rows: int) -> bool:
             "threshold": 0.5,
         }
     )
+
+
+def passes(gate: Gate, metrics: Metrics) -> bool:
+    """Whether the gate lets the challenger serve."""
     return verdict(gate, weigh(gate, metrics=metrics, request=_REQUEST)).passes
 
 
@@ -157,48 +162,46 @@ class Shares:
         return min(self.regressions_held_back.values())
 
 
-def decide_all(nights: Sequence[Night], gate: Gate, *, rows: int) -> Shares:
-    """The gate's decisions of all nights."""
-    equal = [passes(gate, night, night.challenger, rows=rows) for night in nights]
-    held = {
-        kind: [not passes(gate, night, night.regressions[kind], rows=rows) for night in nights]
-        for kind in nights[0].regressions
-    }
-    return Shares(float(np.mean(equal)), {kind: float(np.mean(each)) for kind, each in held.items()})
+def decide(gates: Sequence[Gate], night: Night, *, rows: int) -> list[Shares]:
+    """Each gate's decisions of one night, as shares of one."""
+    equal = measure_challenger(night, night.challenger, rows=rows)
+    worse = {kind: measure_challenger(night, each, rows=rows) for kind, each in night.regressions.items()}
+    return [
+        Shares(
+            float(passes(gate, equal)), {kind: float(not passes(gate, each)) for kind, each in worse.items()}
+        )
+        for gate in gates
+    ]
 
 
-def merge_shares(parts: Sequence[tuple[int, Shares]]) -> Shares:
-    """The shares of several numbers of nights together."""
-    total = sum(count for count, _ in parts)
+def mean_shares(parts: Sequence[Shares]) -> Shares:
+    """Over equally many nights each."""
+    kinds = parts[0].regressions_held_back
     return Shares(
-        sum(count * part.equal_activated for count, part in parts) / total,
-        {
-            kind: sum(count * part.regressions_held_back[kind] for count, part in parts) / total
-            for kind in parts[0][1].regressions_held_back
-        },
+        float(np.mean([part.equal_activated for part in parts])),
+        {kind: float(np.mean([part.regressions_held_back[kind] for part in parts])) for kind in kinds},
     )
 
 
-def measure(seeds: int) -> Shares:
+def measure(seeds: Sequence[int]) -> Shares:
     """The default gate on as many nights as seeds, one night in memory at a time."""
-    gate = Gate()
-    nights = (make_night(seed, test_rows=TEST_ROWS) for seed in range(seeds))
-    return merge_shares([(1, decide_all([night], gate, rows=TEST_ROWS)) for night in nights])
+    nights = (make_night(seed, test_rows=TEST_ROWS) for seed in seeds)
+    return mean_shares([decide([Gate()], night, rows=TEST_ROWS)[0] for night in nights])
 
 
 def power_table(seeds: int) -> dict[tuple[int, float], Shares]:
     """By test rows and margin; the rows of a smaller test set are the first ones of the largest."""
-    cells: dict[tuple[int, float], list[tuple[int, Shares]]] = {}
+    gates = [Gate(margin=margin) for margin in TABLE_MARGINS]
+    cells: dict[tuple[int, float], list[Shares]] = {}
     for seed in range(seeds):
         night = make_night(seed, test_rows=max(TABLE_ROWS))
         for rows in TABLE_ROWS:
-            for margin in TABLE_MARGINS:
-                shares = decide_all([night], Gate(margin=margin), rows=rows)
-                cells.setdefault((rows, margin), []).append((1, shares))
-    return {cell: merge_shares(parts) for cell, parts in cells.items()}
+            for margin, shares in zip(TABLE_MARGINS, decide(gates, night, rows=rows), strict=True):
+                cells.setdefault((rows, margin), []).append(shares)
+    return {cell: mean_shares(parts) for cell, parts in cells.items()}
 
 
-def figures(seeds: int) -> dict[str, dict[str, Any]]:
+def figures(seeds: Sequence[int]) -> dict[str, dict[str, Any]]:
     """What ``make bench-publish`` reports of the gate, against its goals."""
     shares = measure(seeds)
     goal = {"goal": 0.95, "better": "higher"}
@@ -230,17 +233,21 @@ def main() -> None:
     """Measure, print, and write the report."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seeds", type=int, default=1000, help="nights to decide")
+    parser.add_argument("--first-seed", type=int, default=0, help="number of the first night")
     parser.add_argument("--table-seeds", type=int, default=0, help="nights for each cell of the power table")
     arguments = parser.parse_args()
     begun = time.monotonic()
-    found = figures(arguments.seeds)
+    first = arguments.first_seed
+    found = figures(range(first, first + arguments.seeds))
     _REPORT.parent.mkdir(parents=True, exist_ok=True)
-    _REPORT.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    beside = json.loads(_REPORT.read_text(encoding="utf-8")) if _REPORT.exists() else {}
+    _REPORT.write_text(json.dumps(beside | found, indent=2) + "\n", encoding="utf-8")
     for name, figure in found.items():
         _say(f"{name}: {figure['value']:.3f} (goal: at least {figure['goal']})")
     if arguments.table_seeds:
         print_table(power_table(arguments.table_seeds))
     _say(f"{arguments.seeds} seeds in {time.monotonic() - begun:.0f} s")
+    sys.exit(any(figure["value"] < figure["goal"] for figure in found.values()))
 
 
 if __name__ == "__main__":

@@ -15,8 +15,9 @@ FEATURES = 30
 # spread of the true log-odds over the rows: AUC about 0.83, as the demo's shops have it
 _SPREAD = 1.4
 # Newton's steps from the truth: each squares the distance to the maximum, which is about 1e-2 to begin with
-_STEPS = 3
-_BISECTIONS = 50
+_STEPS = 2
+# to a millionth of where they begin
+_BISECTIONS = 20
 
 Array = Any
 
@@ -40,7 +41,7 @@ def make_world(rng: np.random.Generator, *, base_rate: float) -> World:
     deviations = np.concatenate([np.sqrt(frequencies * (1 - frequencies)), np.ones(FEATURES - half)])
     coefficients = rng.normal(0, _SPREAD / np.sqrt(FEATURES), FEATURES) / deviations
     without = World(frequencies, np.concatenate([[0.0], coefficients]))
-    log_odds = draw_features(rng, without, rows=50_000) @ without.theta
+    log_odds = draw_features(rng, without, rows=20_000) @ without.theta
     intercept = bisect(lambda shift: float(probability(log_odds + shift).mean()) - base_rate, -20, 20)
     return World(frequencies, np.concatenate([[intercept], coefficients]))
 

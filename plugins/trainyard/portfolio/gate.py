@@ -37,15 +37,15 @@ WARNINGS = (
     *("not_converged", "test_rows_in_train", "unseen_features"),
 )
 
-_AGE = r"^[1-9][0-9]{0,4} (hours?|days?)$"
-AGE_SENTENCE = "a whole number of hours or days such as 36 hours or 3 days"
+_AGE = r"^[1-9][0-9]{0,4} (minutes?|hours?|days?)$"
+AGE_SENTENCE = "a whole number of minutes, hours or days such as 90 minutes, 36 hours or 3 days"
 Age = Annotated[str, Field(pattern=_AGE, json_schema_extra=says(AGE_SENTENCE))]
 
 
 def age(text: Age) -> timedelta:
     """The time that a text such as ``3 days`` stands for."""
     number, unit = text.split()
-    return timedelta(hours=int(number)) if unit.startswith("hour") else timedelta(days=int(number))
+    return timedelta(**{f"{unit.rstrip('s')}s": int(number)})
 
 
 def _one_of(kind: str, known: Iterable[str]) -> AfterValidator:

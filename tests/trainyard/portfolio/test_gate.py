@@ -54,11 +54,12 @@ def test_a_mistake_in_the_gate_says_what_is_accepted(mistakes, smallest, gate, t
 @pytest.mark.parametrize("text", ["3", "0 days", "3 weeks", "-1 days", "1.5 days", "days"])
 def test_an_age_without_a_unit_that_is_known_is_refused(mistakes, smallest, text):
     (line,) = mistakes(smallest.replace("  cluster:\n", f'  fresh_within: "{text}"\n  cluster:\n', 1))
-    assert line.endswith("a whole number of hours or days such as 36 hours or 3 days, or null")
+    assert line.endswith("such as 90 minutes, 36 hours or 3 days, or null")
 
 
-def test_ages_are_hours_and_days():
-    assert [age("1 hour"), age("36 hours"), age("3 days")] == [
+def test_ages_are_minutes_hours_and_days():
+    assert [age("90 minutes"), age("1 hour"), age("36 hours"), age("3 days")] == [
+        timedelta(minutes=90),
         timedelta(hours=1),
         timedelta(hours=36),
         timedelta(days=3),
