@@ -20,7 +20,7 @@ SKEW = 8
 WEIGHT_DEVIATION = 0.65
 INTERCEPT = -2.0
 # added to the seed of a chunk: no row of one split is drawn like one of another
-SPLITS = {"train": 0, "test": 1_000_000}
+SPLITS = {"train": 0, "test": 1_000_000, "validation": 2_000_000}
 
 
 @dataclass(frozen=True)
@@ -28,20 +28,19 @@ class DataFiles:
     """LibSVM text, one file a split."""
 
     train: Path
+    validation: Path
     test: Path
 
 
-def write_data(folder: Path, *, train_rows: int, test_rows: int) -> DataFiles:
+def write_data(folder: Path, *, train_rows: int, validation_rows: int, test_rows: int) -> DataFiles:
     """The files of this many rows, written unless they are there."""
-    files = DataFiles(
-        train=folder / f"train-{train_rows}.libsvm",
-        test=folder / f"test-{test_rows}.libsvm",
-    )
     folder.mkdir(parents=True, exist_ok=True)
-    for split, path, rows in (("train", files.train, train_rows), ("test", files.test, test_rows)):
+    rows_of = {"train": train_rows, "validation": validation_rows, "test": test_rows}
+    paths = {split: folder / f"{split}-{rows}.libsvm" for split, rows in rows_of.items()}
+    for split, path in paths.items():
         if not path.exists():
-            _write_split(path, split=split, rows=rows)
-    return files
+            _write_split(path, split=split, rows=rows_of[split])
+    return DataFiles(**paths)
 
 
 def draw_rows(split: str, chunk: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
