@@ -18,8 +18,10 @@ from training_job.session import Job, run_job
 def train_and_evaluate(job: Job) -> None:
     """The training, step by step."""
     # these need numpy, and that it is there is only known by now
+    from training_job.comparing import load_earlier_models  # noqa: PLC0415
     from training_job.deciding import decide  # noqa: PLC0415
-    from training_job.evaluation import evaluate, score  # noqa: PLC0415
+    from training_job.doubting import warnings_about  # noqa: PLC0415
+    from training_job.evaluation import evaluate, evaluate_beside, score  # noqa: PLC0415
     from training_job.learners import learner_for  # noqa: PLC0415
     from training_job.loading import load, load_validation  # noqa: PLC0415
     from training_job.log_privacy import rows_kept_out_of_logs  # noqa: PLC0415
@@ -34,13 +36,17 @@ def train_and_evaluate(job: Job) -> None:
     with job.step("learn"):
         model = learn(train)
     with job.step("evaluate"):
-        scored = [score(model, split) for split in (test, validation) if split]
-        chosen = decide(model, scored[-1], job.request)
-        evaluations = [evaluate(each, chosen) for each in scored]
+        earlier, warnings = load_earlier_models(job)
+        scored_test = score(model, test, earlier)
+        scored_validation = score(model, validation) if validation else None
+        chosen = decide(model, scored_validation or scored_test, job.request)
+        evaluations = [evaluate_beside(scored_test, chosen, earlier)]
+        evaluations += [evaluate(scored_validation, chosen)] if scored_validation else []
+        warnings += warnings_about(job, train, test, evaluations[0])
     with job.step("save"):
         together(
             lambda: save_model(job, model, chosen.decision),
-            lambda: save_measurements(job, model, chosen, train, evaluations),
+            lambda: save_measurements(job, model, chosen, train, evaluations, warnings),
         )
     job.succeed()
 

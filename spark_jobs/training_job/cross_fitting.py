@@ -67,13 +67,16 @@ def half_of(scored: ScoredRows, half: int) -> ScoredRows:
     return OnExecutors(scored.blocks.map(partial(_half, half=half)), scored.row_count, scored.grouped)
 
 
-def _half(rows: Rows, *, half: int) -> Rows:
+def halves_of(rows: Rows) -> Any:
+    """Which half each row of a block is in, 0 or 1, (n,)."""
     if rows.groups is None:
-        random = np.random.default_rng([SEED, len(rows.labels)])
-        inside = random.integers(2, size=len(rows.labels)) == half
-    else:
-        # groups are hashes: their last bit is as good as a coin
-        inside = (rows.groups & 1) == half
+        return np.random.default_rng([SEED, len(rows.labels)]).integers(2, size=len(rows.labels))
+    # groups are hashes: their last bit is as good as a coin
+    return rows.groups & 1
+
+
+def _half(rows: Rows, *, half: int) -> Rows:
+    inside = halves_of(rows) == half
     return type(rows)(
         labels=rows.labels[inside],
         scores=rows.scores[:, inside],

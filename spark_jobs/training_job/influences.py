@@ -19,15 +19,17 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 import numpy as np
 
+from training_job.cross_fitting import halves_of
 from training_job.ranges import logarithmic_losses
 from training_job.scored_rows import OnDriver
 
 if TYPE_CHECKING:
     from training_job.deciding import Decision
+    from training_job.probabilities import Probabilities
     from training_job.ranking import Ranking
     from training_job.scored_rows import Rows, ScoredRows
 
@@ -36,10 +38,14 @@ ROWS_IN_A_PARTITION = 1_000_000
 
 @dataclass(frozen=True)
 class Measured:
-    """One model as it was measured on the rows."""
+    """One model as it was measured on the rows.
+
+    :param halves: for the rows of either half, probabilities to use instead of the decision's; None: the decision's
+    """
 
     ranking: Ranking
     decision: Decision
+    halves: Optional[tuple[Probabilities, Probabilities]] = None
 
     @property
     def log_loss(self) -> float | None:
@@ -47,6 +53,12 @@ class Measured:
         if not self.decision.probabilities.known:
             return None
         return float(self.ranking.sums.losses[0] / self.ranking.whole.rows)
+
+    def probabilities(self, rows: Rows, scores: Any) -> Any:
+        """Of each row, (n,)."""
+        if self.halves is None:
+            return self.decision.probabilities.of(scores)
+        return np.where(halves_of(rows) == 0, *(each.of(scores) for each in self.halves))
 
 
 class Spread(NamedTuple):
@@ -112,7 +124,7 @@ def _middles(counts: Any) -> Any:
 def _of_log_loss(measured: Measured, rows: Rows, scores: Any) -> Any:
     if measured.log_loss is None:
         return np.zeros(len(scores))
-    losses = logarithmic_losses(rows.labels, measured.decision.probabilities.of(scores))
+    losses = logarithmic_losses(rows.labels, measured.probabilities(rows, scores))
     return rows.masses * (losses - measured.log_loss) / measured.ranking.whole.rows
 
 

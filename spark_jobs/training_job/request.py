@@ -17,6 +17,7 @@ from training_job.choices import (
     parse_learner,
     parse_threshold,
 )
+from training_job.earlier_versions import EarlierVersion, parse_earlier_versions
 from training_job.failures import JobError
 from training_job.fields import FORMAT_VERSION, Fields
 from training_job.inputs import Inputs, parse_inputs
@@ -47,6 +48,7 @@ class Request:
     :param calibration: ``none``, ``platt`` or ``isotonic``
     :param threshold: ``rule`` and its parameters; the value of ``fixed`` is a probability, or a margin where scores
         have no probabilities
+    :param earlier_versions: by role, those to be measured on the same test rows
     :param output: folder to write into; ends with a slash
     :param sha256: of the request's bytes
     """
@@ -61,6 +63,7 @@ class Request:
     imbalance: Imbalance
     calibration: str
     threshold: dict[str, Any]
+    earlier_versions: dict[str, EarlierVersion]
     output: str
     deadline: datetime
     lineage: dict[str, Any]
@@ -91,6 +94,7 @@ def parse_request(content: bytes) -> Request:
         imbalance=parse_imbalance(top.fields("imbalance")),
         calibration=parse_calibration(top, has_validation=has_validation),
         threshold=parse_threshold(top.fields("threshold")),
+        earlier_versions=parse_earlier_versions(top),
         output=top.text("output").rstrip("/") + "/",
         deadline=_deadline(top),
         lineage=top.take("lineage", dict, "an object"),
@@ -161,10 +165,6 @@ def _deadline(fields: Fields) -> datetime:
 
 def _refuse_what_is_not_built(top: Fields) -> None:
     """The contract has these fields; this version of the job can only leave them out."""
-    for name in ("champion", "best_recent"):
-        value = top.take(name, object, "null")
-        if value is not None:
-            top.refuse(name, value, "null")
     evaluation = top.take("evaluation", dict, "an object")
     if evaluation:
         top.refuse("evaluation", evaluation, "{}")

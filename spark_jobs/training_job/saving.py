@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from training_job.artifact import artifact
 from training_job.curves import curves
+from training_job.doubting import train_profile
+from training_job.earlier_versions import ROLES
 
 if TYPE_CHECKING:
     from training_job.deciding import Chosen, Decision
@@ -26,7 +26,12 @@ def save_model(job: Job, model: LearnedModel, decision: Decision) -> None:
 
 
 def save_measurements(
-    job: Job, model: LearnedModel, chosen: Chosen, train: Split, evaluations: list[Evaluation]
+    job: Job,
+    model: LearnedModel,
+    chosen: Chosen,
+    train: Split,
+    evaluations: list[Evaluation],
+    warnings: list[dict[str, Any]],
 ) -> None:
     """Save metrics, curves, thresholds and profile.
 
@@ -35,38 +40,34 @@ def save_measurements(
     folder = job.begin_saving()
     folder.write_json("curves.json", {"curves": curves(evaluations[0].ranking, split=evaluations[0].split)})
     folder.write_json("thresholds.json", chosen.thresholds())
-    folder.write_json("profile.json", profile(train))
-    folder.write_json("metrics.json", measurements(job, model, chosen, train, evaluations))
+    folder.write_json("profile.json", train_profile(train).document())
+    folder.write_json("metrics.json", measurements(job, model, chosen, train, evaluations, warnings))
 
 
 def measurements(
-    job: Job, model: LearnedModel, chosen: Chosen, train: Split, evaluations: list[Evaluation]
+    job: Job,
+    model: LearnedModel,
+    chosen: Chosen,
+    train: Split,
+    evaluations: list[Evaluation],
+    warnings: list[dict[str, Any]],
 ) -> dict[str, Any]:
     """What ``metrics.json`` holds."""
-    by_split = {"train": {"rows": train.row_count, "base_rate": train.base_rate}}
-    by_split.update({each.split: each.metrics for each in evaluations})
+    test = evaluations[0]
+    of_train = {
+        "rows": train.row_count,
+        "weighted_rows": train.weighted_rows,
+        "positives": train.weighted_positives,
+        "base_rate": train.base_rate,
+    }
     return {
-        "metrics": by_split,
+        "metrics": {"train": of_train, **{each.split: each.metrics for each in evaluations}},
+        "intervals": {test.split: test.intervals},
+        "comparisons": {role: test.comparisons.get(role) for role in ROLES},
         "threshold": chosen.decision.threshold,
         "threshold_rule": chosen.report(),
         "durations_seconds": job.durations_seconds,
         "iterations": model.iterations,
         "objective": model.objective,
-        "warnings": [*model.warnings, *chosen.warnings()],
-        "champion": None,
-    }
-
-
-def profile(train: Split) -> dict[str, Any]:
-    """What ``profile.json`` holds, for the features that any row has; indices from 0."""
-    features = train.profile
-    present = np.flatnonzero(features.non_zeros)
-    return {
-        "rows": train.row_count,
-        "features": {
-            "indices": present.tolist(),
-            "count": features.non_zeros[present].astype(np.int64).tolist(),
-            "sum": features.sums[present].tolist(),
-            "sum_of_squares": features.sums_of_squares[present].tolist(),
-        },
+        "warnings": [*model.warnings, *chosen.warnings(), *warnings],
     }

@@ -65,7 +65,9 @@ def test_learned_model_ranks_as_the_truth_does(
     drawn = sessions(shop, "test")
     attainable = roc_auc_score(drawn.booked, true_scores(shop, drawn.categories))
     assert finished.test_metrics["auc"] == pytest.approx(attainable, abs=0.002)
-    assert finished.json("metrics.json")["warnings"] == []
+    # of a few categories there are not so many combinations: most stand in train and in test
+    warnings = {each["code"] for each in finished.json("metrics.json")["warnings"]}
+    assert warnings <= {"test_rows_in_train", "no_better_than_base_rate"}
 
 
 @SHOPS
@@ -108,7 +110,8 @@ def test_lasso_leaves_zeros_out_of_the_artifact(run: Run, requests: RequestMaker
 
 def test_stopping_short_of_convergence_is_a_warning(run: Run, requests: RequestMaker, rows: Path) -> None:
     finished = run(requests.document([rows], [rows], num_features=3, params={"maxIter": 1}))
-    (warning,) = finished.json("metrics.json")["warnings"]
+    warnings = finished.json("metrics.json")["warnings"]
+    (warning,) = [each for each in warnings if each["code"] == "not_converged"]
     assert warning["code"] == "not_converged"
     assert "limit of 1 iterations" in warning["sentence"]
 

@@ -76,11 +76,12 @@ def test_profile_sums_each_feature(finished: Finished) -> None:
 
 def test_metrics_name_rows_durations_and_iterations(finished: Finished) -> None:
     document = finished.json("metrics.json")
-    assert document["metrics"]["train"] == {"rows": 8, "base_rate": 0.5}
+    assert document["metrics"]["train"] == {"rows": 8, "weighted_rows": 8, "positives": 4, "base_rate": 0.5}
     assert document["metrics"]["test"]["rows"] == 8
     assert set(document["durations_seconds"]) == {"load", "learn", "evaluate", "total"}
     assert document["iterations"] > 0
-    assert document["champion"] is None
+    assert document["comparisons"] == {"champion": None, "best_recent": None}
+    assert set(document["intervals"]["test"]) == {"auc", "log_loss"}
 
 
 def test_labels_are_mapped_and_named(run: Run, requests: RequestMaker, rows: Path) -> None:

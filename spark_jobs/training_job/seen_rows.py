@@ -1,0 +1,32 @@
+"""How many test rows stand in train too, labels ignored: such a test asks for what was learned by heart."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pyspark.sql import functions as F  # noqa: N812 - as all of Spark's own documentation has it
+
+from training_job.scored_rows import VALUES_ON_DRIVER
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from training_job.loading import Split
+
+
+def share_seen(test: Split, train: Split) -> float:
+    """Share of the rows of ``test`` whose features equal those of a row of ``train``, by a hash of 64 bits."""
+    if test.row_count + train.row_count <= VALUES_ON_DRIVER:
+        return float(np.isin(_hashes(test), _hashes(train)).mean())
+    seen = _hashed(test.rows).join(_hashed(train.rows).distinct(), "pattern", "left_semi")
+    return float(seen.count() / test.row_count)
+
+
+def _hashed(rows: DataFrame) -> DataFrame:
+    return rows.select(F.xxhash64("features").alias("pattern"))
+
+
+def _hashes(split: Split) -> Any:
+    (patterns,) = _hashed(split.rows).agg(F.collect_list("pattern")).first()
+    return np.array(patterns, dtype=np.int64)
