@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typer
 
-from trainyard.cli import portfolios, rollback, serving
+from trainyard.cli import portfolios, rollback, scoring, serving, thresholds
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,6 +24,8 @@ app.command("history")(serving.history)
 app.command("rollback")(rollback.rollback)
 app.command("pin")(rollback.pin)
 app.command("unpin")(rollback.unpin)
+app.command("score")(scoring.score)
+app.command("threshold")(thresholds.threshold)
 
 
 def main() -> None:

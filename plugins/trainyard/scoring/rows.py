@@ -61,16 +61,17 @@ def dense_rows(features: Any) -> Rows:
     return Rows(starts.astype(np.int64), indices, features[in_row, indices], features.shape[1])
 
 
-def libsvm_rows(lines: Iterable[str], *, num_features: int) -> Rows:
+def libsvm_rows(lines: Iterable[str], *, num_features: int, first_line: int = 1) -> Rows:
     """Rows of LibSVM text: ``<label> <index>:<value> …``, indices from 1, ascending.
 
     The label may be missing, since who asks for a score seldom knows it; it is not looked at. Blank lines and what
     follows a ``#`` are skipped.
 
-    :raises RowsError: names the line, counted from 1
+    :param first_line: number of the first of the lines, for errors
+    :raises RowsError: names the line
     """
     starts, indices, values = [0], [], []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(lines, start=first_line):
         tokens = line.partition("#")[0].split()
         if not tokens:
             continue
