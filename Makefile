@@ -29,6 +29,10 @@ down: .venv/ready ## stop what `make up` started
 test: .venv/ready ## the test suite
 	@exec $(BIN)/pytest $(AT_ONCE)
 
+.PHONY: test-spark4
+test-spark4: .venv-spark4/ready ## the job's tests on Spark 4, where there is a full JDK 17 or 21
+	@exec bash .ci/test-spark4
+
 .PHONY: fidelity test-fidelity
 fidelity: .venv/ready ## fetch the jars of Hadoop's S3A with Maven, for s3:// as on EMR
 	@exec bash .ci/fetch-s3a-jars 3.5 4.0

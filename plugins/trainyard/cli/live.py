@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,14 +62,16 @@ def _only(model: str, portfolio: str | None) -> LiveFiles:
 def _object(uri: str | None, aws_conn_id: str | None) -> bytes:
     if uri is None or aws_conn_id is None:
         end("the ledger does not know the training's folder: give the file itself", NOT_POSSIBLE)
-    # Airflow takes seconds to import
-    from airflow.sdk.exceptions import AirflowException  # noqa: PLC0415
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+    # standard output is the command's answer, and Airflow logs there
+    with redirect_stdout(sys.stderr):
+        # imported here: Airflow takes seconds
+        from airflow.sdk.exceptions import AirflowException  # noqa: PLC0415
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
-    from trainyard.connections import s3_client  # noqa: PLC0415
-    from trainyard.publishing.live_files import read_object  # noqa: PLC0415
+        from trainyard.connections import s3_client  # noqa: PLC0415
+        from trainyard.publishing.live_files import read_object  # noqa: PLC0415
 
-    try:
-        return read_object(s3_client(aws_conn_id), uri)
-    except (AirflowException, BotoCoreError, ClientError) as error:
-        end(f"cannot read {uri} by the Airflow connection {aws_conn_id}: {error}", NOT_POSSIBLE)
+        try:
+            return read_object(s3_client(aws_conn_id), uri)
+        except (AirflowException, BotoCoreError, ClientError) as error:
+            end(f"cannot read {uri} by the Airflow connection {aws_conn_id}: {error}", NOT_POSSIBLE)
