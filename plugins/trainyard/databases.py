@@ -9,6 +9,7 @@ DDL; schemas themselves are made here and never dropped, since others may keep t
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -21,6 +22,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, RowMapping, create_engine, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
+
+from trainyard import roles
+
+log = logging.getLogger(__name__)
 
 VERSION_TABLE = "trainyard_version"
 _MIGRATIONS = Path(__file__).parent / "publishing" / "migrations"
@@ -121,8 +126,23 @@ def migrate(engine: Engine, *, history: History, revision: str = "head") -> None
         config.attributes["connection"] = connection
         if revision == "head":
             command.upgrade(config, revision)
+            _tell_missing_rights(roles.grant(connection, history.schemas), engine)
         else:
             command.downgrade(config, revision)
+        if revision == "base":
+            roles.revoke(connection, history.schemas)
+
+
+def _tell_missing_rights(statements: list[str], engine: Engine) -> None:
+    if statements:
+        log.warning(
+            "the roles %s and %s could not be set up by this connection; who wants them has an administrator run in "
+            "database %s: %s;",
+            roles.READER,
+            roles.PUBLISHER,
+            engine.url.database,
+            "; ".join(statements),
+        )
 
 
 def utc_values(row: RowMapping) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typer
 
-from trainyard.cli import portfolios, rollback, scoring, serving, thresholds
+from trainyard.cli import keeping, portfolios, rollback, scoring, serving, thresholds
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -26,6 +26,8 @@ app.command("pin")(rollback.pin)
 app.command("unpin")(rollback.unpin)
 app.command("score")(scoring.score)
 app.command("threshold")(thresholds.threshold)
+app.command("prune")(keeping.prune)
+app.command("roles")(keeping.roles)
 
 
 def main() -> None:

@@ -121,6 +121,13 @@ class Model(Value):
         description="How old the data of what serves may be when the run ends, counted from the end of its data"
         " date; older turns the run red. null: as old as it likes.",
     )
+    keep_versions: int = Field(
+        default=30,
+        ge=1,
+        le=10_000,
+        description="Newest versions whose artifacts stay; `trainyard prune` empties older ones, unless they have"
+        " served or were pinned.",
+    )
     cluster: Cluster = Field(description="The cluster that each training gets.")
     retries: int = Field(
         default=2,
@@ -146,6 +153,12 @@ class Portfolio(Value):
     )
     output_root: S3Folder = Field(description="S3 folder below which trainings and staged code lie.")
     connections: Connections = Field(default=Connections(), description="Airflow connections to use.")
+    curve_days: int = Field(
+        default=90,
+        ge=1,
+        le=36_500,
+        description="Days that curves stay in the analytics database; `trainyard prune` drops older ones.",
+    )
     approval: Approval | None = Field(
         default=None,
         description="Asks a person before a run's models go live; null: nobody is asked. {} takes each default.",

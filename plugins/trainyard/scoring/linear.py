@@ -38,7 +38,10 @@ def linear_model(parameters: dict[str, Any], num_features: int) -> LinearModel:
             f"parameters.coefficients: indices reach from {indices.min()} to {indices.max()}; "
             f"accepted are 0 to {num_features - 1}"
         )
-    if len(np.unique(indices)) != len(indices):
+    # a set or a sort of ten million would take more memory than the model
+    present = np.zeros(num_features, dtype=bool)
+    present[indices] = True
+    if np.count_nonzero(present) != len(indices):
         raise ArtifactError("parameters.coefficients: an index stands twice")
     coefficients = np.zeros(num_features)
     coefficients[indices] = values

@@ -1,0 +1,123 @@
+"""A login that may only read what serves, and one that may publish: what each can do, and what each cannot."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg.errors import InsufficientPrivilege
+from sqlalchemy import text
+
+from trainyard.databases import ANALYTICS, APPLICATION, engine, migrate, upgrade_analytics_db, upgrade_app_db
+from trainyard.publishing.rollback import ModelName, roll_back
+
+if TYPE_CHECKING:
+    from conftest import Yard
+
+
+def url_of(yard: Yard, user: str) -> str:
+    return yard.app.url.set(username=user, drivername="postgresql").render_as_string(hide_password=False)
+
+
+@pytest.fixture
+def login(yard: Yard) -> Iterator[str]:
+    """A login without any right of its own."""
+    name = f"login_{uuid4().hex[:8]}"
+    with yard.app.begin() as connection:
+        connection.execute(text(f"CREATE ROLE {name} LOGIN"))
+    yield name
+    with yard.app.begin() as connection:
+        connection.execute(text(f"DROP ROLE {name}"))
+
+
+@pytest.fixture
+def reader(yard: Yard, login: str) -> Iterator[psycopg.Connection]:
+    with yard.app.begin() as connection:
+        connection.execute(text(f"GRANT trainyard_reader TO {login}"))
+    with psycopg.connect(url_of(yard, login), autocommit=True) as connection:
+        yield connection
+
+
+def test_a_reader_sees_what_serves_and_nothing_else(yard: Yard, reader: psycopg.Connection) -> None:
+    yard.publish(yard.succeeded("hotels"))
+    assert reader.execute("SELECT model, version_id FROM serving.live_model").fetchall() == [("hotels", 1)]
+    for table in ("serving.model_version", "serving.activation", "serving.decision", "serving.pin"):
+        with pytest.raises(InsufficientPrivilege):
+            reader.execute(f"TABLE {table}")
+    for statement in (
+        "TABLE operations.attempt",
+        "SELECT serving.empty_artifacts('demo', 'hotels', 1)",
+    ):
+        with pytest.raises(InsufficientPrivilege):
+            reader.execute(statement)
+
+
+def test_a_publisher_publishes_and_rolls_back_and_can_rewrite_nothing(yard: Yard, login: str) -> None:
+    with yard.app.begin() as connection:
+        connection.execute(text(f"GRANT trainyard_publisher TO {login}"))
+    app = engine(url_of(yard, login))
+    analytics = engine(url_of(yard, login).replace("publishing_app", "publishing_analytics"))
+    publisher = replace(yard, app=app, analytics=analytics)
+    upgrade_app_db(app)
+    upgrade_analytics_db(analytics)
+    for run in ("run-1", "run-2"):
+        (outcome,) = publisher.publish(publisher.succeeded("hotels", run=run)).outcomes
+        assert outcome.status == "activated"
+    roll_back(app, ModelName("demo", "hotels"), actor="ada", reason="worse")
+    with app.begin() as connection:
+        connection.execute(text("SELECT serving.empty_artifacts('demo', 'hotels', 1)"))
+    for statement in (
+        "UPDATE serving.model_version SET threshold = 0.9",
+        "DELETE FROM serving.activation",
+        "TRUNCATE serving.pin",
+        "ALTER TABLE serving.model_version DISABLE TRIGGER ALL",
+        "DROP VIEW serving.live_model",
+    ):
+        with pytest.raises(Exception, match=r"permission denied|must be owner"), app.begin() as connection:
+            connection.execute(text(statement))
+    app.dispose()
+    analytics.dispose()
+
+
+def test_a_connection_that_may_not_make_roles_says_what_to_run(
+    database_url: str,
+    yard: Yard,
+    login: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("trainyard.roles.READER", "trainyard_absent_reader")
+    with psycopg.connect(database_url, autocommit=True) as admin:
+        for schema in ("operations", "serving"):
+            admin.execute(f"CREATE SCHEMA {schema} AUTHORIZATION {login}")
+    name = database_url.rpartition("/")[2]
+    database = engine(url_of(yard, login).replace("publishing_app", name))
+    with caplog.at_level(logging.WARNING, logger="trainyard.databases"):
+        upgrade_app_db(database)
+    assert "CREATE ROLE trainyard_absent_reader NOLOGIN" in caplog.text
+    assert "GRANT SELECT ON serving.live_model TO trainyard_absent_reader;" in caplog.text
+    database.dispose()
+    with psycopg.connect(database_url, autocommit=True) as admin:
+        admin.execute(f"DROP OWNED BY {login} CASCADE")
+
+
+def test_rights_go_with_the_schemas_and_the_roles_stay(database_url: str) -> None:
+    database = engine(database_url)
+    upgrade_app_db(database)
+    upgrade_analytics_db(database)
+    migrate(database, history=APPLICATION, revision="base")
+    migrate(database, history=ANALYTICS, revision="base")
+    with database.connect() as connection:
+        rights = (
+            "SELECT nspname FROM pg_namespace WHERE nspacl::text LIKE '%trainyard\\_%=%' UNION ALL "
+            "SELECT 'default' FROM pg_default_acl WHERE defaclacl::text LIKE '%trainyard\\_publisher%'"
+        )
+        assert connection.exec_driver_sql(rights.replace("%", "%%")).all() == []
+        roles = "SELECT count(*) FROM pg_roles WHERE rolname IN ('trainyard_reader', 'trainyard_publisher')"
+        assert connection.execute(text(roles)).scalar_one() == 2
+    database.dispose()
