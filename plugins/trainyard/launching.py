@@ -23,7 +23,8 @@ from trainyard.job_flow import JobCode, job_flow_request
 from trainyard.judging import judge
 from trainyard.ledger import Attempt, ClusterId
 from trainyard.portfolio import GRACE_MINUTES, Model
-from trainyard.request import Inputs, Lineage, training_request
+from trainyard.publishing import find_comparables
+from trainyard.request import NOTHING_COMPARABLE, Comparables, Inputs, Lineage, training_request
 from trainyard.training import Sha256, Training, split_uri
 
 # Throttling delays a launch; beyond this the task fails and its next try goes on with the same attempt.
@@ -189,6 +190,7 @@ def _launch(clients: Clients, order: Order, inputs: Inputs, attempt: Attempt) ->
         inputs=inputs,
         lineage=order.lineage,
         deadline=datetime.now(timezone.utc) + timedelta(minutes=cluster.deadline_minutes),
+        comparables=_comparables(clients.app, order),
     )
     bucket, key = split_uri(order.training.request_uri(attempt.attempt))
     clients.s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json")
@@ -202,6 +204,19 @@ def _launch(clients: Clients, order: Order, inputs: Inputs, attempt: Attempt) ->
         training=order.training, attempt=attempt.attempt, cluster=cluster, code=order.code
     )
     return _record(clients, attempt, _run_job_flow(clients, attempt, request))
+
+
+def _comparables(app: Engine, order: Order) -> Comparables:
+    """What the gate will want to know about older versions."""
+    model = order.model
+    if not model.gate.compares:
+        return NOTHING_COMPARABLE
+    return find_comparables(
+        app,
+        training=order.training,
+        feature_space=model.feature_space,
+        num_features=model.num_features,
+    )
 
 
 def _run_job_flow(clients: Clients, attempt: Attempt, request: dict[str, Any]) -> ClusterId:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from trainyard.inputs import InputObject, fingerprint
 from trainyard.portfolio import FixedThreshold, Model
-from trainyard.training import Sha256, Training
+from trainyard.training import Sha256, Training, TrainingId
 
 FORMAT_VERSION = 2
 
@@ -36,8 +36,44 @@ class Lineage:
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class OldVersion:
+    """A version that served, and where its training left it.
+
+    :param folder: of the attempt in S3, ends in ``/``
+    """
+
+    version_id: int
+    training_id: TrainingId
+    attempt: int
+    data_date: date
+    folder: str
+
+
+@dataclass(frozen=True)
+class Comparables:
+    """What is measured on the same test rows as the new model.
+
+    :param champion: what serves, as of the data date; none for the first version of a feature space
+    :param best_recent: the best version of the last 30 days; none where it is the champion
+    """
+
+    champion: OldVersion | None = None
+    best_recent: OldVersion | None = None
+
+
+NOTHING_COMPARABLE = Comparables()
+
+
 def training_request(
-    *, training: Training, attempt: int, model: Model, inputs: Inputs, lineage: Lineage, deadline: datetime
+    *,
+    training: Training,
+    attempt: int,
+    model: Model,
+    inputs: Inputs,
+    lineage: Lineage,
+    deadline: datetime,
+    comparables: Comparables = NOTHING_COMPARABLE,
 ) -> bytes:
     """The bytes of ``request.json``: UTF-8 JSON with sorted keys.
 
@@ -64,8 +100,8 @@ def training_request(
         "calibration": model.calibration,
         "threshold": _threshold(model),
         "evaluation": {},
-        "champion": None,
-        "best_recent": None,
+        "champion": _old_version(comparables.champion),
+        "best_recent": _old_version(comparables.best_recent),
         "output": training.attempt_folder(attempt),
         "deadline": deadline.isoformat(),
         "lineage": {
@@ -87,6 +123,10 @@ def _threshold(model: Model) -> dict[str, Any]:
         return threshold.model_dump(mode="json")
     has_probabilities = model.learner.has_probabilities or model.calibration != "none"
     return {"rule": "fixed", "value": threshold.value if has_probabilities else threshold.margin}
+
+
+def _old_version(version: OldVersion | None) -> dict[str, Any] | None:
+    return None if version is None else {**asdict(version), "data_date": version.data_date.isoformat()}
 
 
 def _inputs(model: Model, inputs: Inputs) -> dict[str, Any]:

@@ -14,13 +14,13 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ReadTimeoutError
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from trainyard import clusters, databases, launching, ledger
 from trainyard.inputs import InputMissingError
 from trainyard.job_code import staged_code
 from trainyard.launching import AttemptFailedError, Clients, Order, launch_or_resume
-from trainyard.portfolio import Model
+from trainyard.portfolio import Gate, Model
 from trainyard.request import Lineage
 from trainyard.training import Sha256, Training, split_uri
 
@@ -284,6 +284,49 @@ class Throttling:
         if self._times >= 0:
             raise self._error
         return self._emr.run_job_flow(**request)
+
+
+SERVING = """
+WITH version AS (
+    INSERT INTO serving.model_version
+        (portfolio, model, data_date, training_id, attempt, artifact, artifact_sha256, feature_space, num_features,
+         threshold, lineage)
+    VALUES ('demo', 'hotels', '2026-11-21', :training_id, 1, ' ', repeat('a', 64), :feature_space, 1, 0.5, '{}')
+    RETURNING version_id
+), decision AS (
+    INSERT INTO serving.decision (version_id, outcome, code, sentence)
+    SELECT version_id, 'activated', 'first_version', 'the first version' FROM version
+)
+INSERT INTO serving.activation (version_id, portfolio, model, actor, reason)
+SELECT version_id, 'demo', 'hotels', 'a test', 'the first version' FROM version
+"""
+
+
+@pytest.mark.parametrize(
+    ("feature_space", "margin", "compared"),
+    [("hotels", 0.005, True), ("of older features", 0.005, False), ("hotels", None, False)],
+)
+def test_the_job_is_told_what_serves_where_the_gate_compares_and_the_features_are_the_same(
+    clients: Clients, order: Order, feature_space: str, margin: float | None, compared: bool
+) -> None:
+    served = replace(order.training, run_id="yesterday's", data_date=date(2026, 11, 21))
+    ledger.allocate(clients.app, training=served, aws_conn_id="aws_default")
+    with clients.app.begin() as connection:
+        place = {"training_id": served.training_id, "feature_space": feature_space}
+        connection.execute(text(SERVING), place)
+    gated = order.model.model_copy(update={"gate": Gate(margin=margin)})
+    attempt = launch_or_resume(clients, replace(order, model=gated))
+    bucket, key = split_uri(order.training.request_uri(attempt.attempt))
+    request = json.loads(clients.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+    champion = {
+        "version_id": 1,
+        "training_id": served.training_id,
+        "attempt": 1,
+        "data_date": "2026-11-21",
+        "folder": served.attempt_folder(1),
+    }
+    assert request["champion"] == (champion if compared else None)
+    assert request["best_recent"] is None
 
 
 def put_failure(s3: Any, attempt: ledger.Attempt, *, code: str, sentence: str) -> None:

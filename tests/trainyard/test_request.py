@@ -10,8 +10,8 @@ from pathlib import Path
 from training_job.request import parse_request
 from trainyard.inputs import InputObject
 from trainyard.portfolio import Model
-from trainyard.request import Inputs, Lineage, training_request
-from trainyard.training import S3Uri, Sha256, Training
+from trainyard.request import Comparables, Inputs, Lineage, OldVersion, training_request
+from trainyard.training import S3Uri, Sha256, Training, TrainingId
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "request.json"
 
@@ -52,7 +52,14 @@ def request() -> bytes:
         ),
         lineage=Lineage(code_sha256=Sha256("c" * 64), portfolio_sha256=Sha256("d" * 64)),
         deadline=datetime(2026, 11, 23, 5, 0, tzinfo=timezone.utc),
+        comparables=Comparables(champion=_served(7), best_recent=_served(3)),
     )
+
+
+def _served(version_id: int) -> OldVersion:
+    training_id = TrainingId(f"{version_id:016x}")
+    folder = f"s3://output/models/trainings/demo/hotels/2026-11-21/{training_id}/attempt-1/"
+    return OldVersion(version_id, training_id, attempt=1, data_date=date(2026, 11, 21), folder=folder)
 
 
 def test_the_request_is_the_golden_one() -> None:
@@ -67,3 +74,7 @@ def test_the_job_reads_what_is_written() -> None:
     assert read.training.model == "hotels"
     assert read.num_features == 202
     assert read.inputs.test[0].size == 45
+    assert {role: version.version_id for role, version in read.earlier_versions.items()} == {
+        "champion": 7,
+        "best_recent": 3,
+    }

@@ -53,10 +53,8 @@ def model_of(portfolio: Portfolio, model_name: str, plan: RunPlan) -> Model:
 def policy_of(portfolio: Portfolio, plan: RunPlan, answer: Answer | None = None) -> Policy:
     """What the run's models are held to before they serve."""
     models = overridden(portfolio, models=plan.models, overrides=plan.overrides)
-    # the job compares with no older version yet
-    alone = {"margin": None, "max_positive_rate_change": None}
     return Policy(
-        gates={name: model.gate.model_copy(update=alone) for name, model in models.items()},
+        gates={name: model.gate for name, model in models.items()},
         asks=portfolio.approval is not None,
         answer=answer,
         fresh_within={name: age(model.fresh_within) for name, model in models.items() if model.fresh_within},

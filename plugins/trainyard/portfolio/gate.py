@@ -27,14 +27,9 @@ METRICS = (
     *("true_negatives", "true_positives"),
 )
 WARNINGS = (
-    *(
-        "bad_lines_skipped",
-        "base_rate_drift",
-        "constant_features",
-        "feature_drift",
-        "no_better_than_base_rate",
-    ),
-    *("not_converged", "test_rows_in_train", "unseen_features"),
+    *("bad_lines_skipped", "base_rate_drift", "champion_not_comparable", "champion_unreadable"),
+    *("constant_features", "feature_drift", "no_better_than_base_rate", "not_converged"),
+    *("profile_unreadable", "test_rows_in_train", "threshold_infeasible", "unseen_features"),
 )
 
 _AGE = r"^[1-9][0-9]{0,4} (minutes?|hours?|days?)$"

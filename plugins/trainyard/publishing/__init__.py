@@ -1,7 +1,7 @@
 """What a run's trainings left in S3 → the application database, which serves, and the analytics database."""
 
 from trainyard.publishing.approval import UNANSWERED, Answer, Policy
-from trainyard.publishing.comparables import Comparables, OldVersion, find_comparables
+from trainyard.publishing.comparables import find_comparables
 from trainyard.publishing.results import (
     LiveModel,
     TrainingSummary,
@@ -17,11 +17,9 @@ from trainyard.publishing.training_folder import ToldFailure, read_failure
 __all__ = [
     "UNANSWERED",
     "Answer",
-    "Comparables",
     "LiveModel",
     "ModelOutcome",
     "NotLaunched",
-    "OldVersion",
     "Policy",
     "RunReport",
     "ToldFailure",

@@ -14,7 +14,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
-from trainyard.training import Training, TrainingId
+from trainyard.request import Comparables, OldVersion
+from trainyard.training import Training
 
 RECENT_DAYS = 30
 
@@ -50,32 +51,6 @@ _SERVED = text(
       )
     """
 )
-
-
-@dataclass(frozen=True)
-class OldVersion:
-    """A version to compare with, and where its training left it.
-
-    :param folder: of the attempt in S3, ends in ``/``
-    """
-
-    version_id: int
-    training_id: TrainingId
-    attempt: int
-    data_date: date
-    folder: str
-
-
-@dataclass(frozen=True)
-class Comparables:
-    """What a training is compared with.
-
-    :param champion: none for the first version of a feature space
-    :param best_recent: none where it is the champion
-    """
-
-    champion: OldVersion | None = None
-    best_recent: OldVersion | None = None
 
 
 @dataclass(frozen=True)

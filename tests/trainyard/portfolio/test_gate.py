@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from training_job.warning_codes import WARNINGS as JOB_WARNINGS
 
 from trainyard.portfolio import Approval, Bound, Gate
 from trainyard.portfolio.gate import METRICS, WARNINGS, age
@@ -71,3 +72,7 @@ def test_nobody_is_asked_unless_the_portfolio_says_so(load, mistakes, smallest):
     assert load(f"{smallest}approval: {{}}\n").approval == Approval(within="12 hours", unanswered="reject")
     (line,) = mistakes(f"{smallest}approval: {{unanswered: wait}}\n")
     assert line.endswith('portfolio, approval.unanswered: "wait" is not accepted; reject or approve')
+
+
+def test_a_gate_may_name_every_warning_that_the_job_gives():
+    assert set(JOB_WARNINGS) <= set(WARNINGS)
