@@ -352,10 +352,10 @@ def test_a_person_is_asked_and_the_answer_or_its_lack_comes_to_publish(airflow: 
     shutil.copy(airflow.dags / "demo.py", airflow.dags / "asking.py")
     api = airflow.stack.api
 
-    def started(model: str) -> str | None:
+    def started(model: str, run_id: str) -> str | None:
         try:
             api.patch("dags", "asking", body={"is_paused": False})
-            body = {"dag_run_id": model, "logical_date": None, "conf": {"models": [model]}}
+            body = {"dag_run_id": run_id, "logical_date": None, "conf": {"models": [model]}}
             return str(api.post("dags", "asking", "dagRuns", body=body)["dag_run_id"])
         except AirflowApiError as error:
             if error.status != 404:
@@ -377,8 +377,12 @@ def test_a_person_is_asked_and_the_answer_or_its_lack_comes_to_publish(airflow: 
         state = str(api.get("dags", "asking", "dagRuns", run_id)["state"])
         return state if state in ("success", "failed") else None
 
-    approved = wait_for(lambda: started("original_sample"), "the DAG asking to be there")
-    unanswered = wait_for(lambda: started("breast_cancer"), "its second run")
+    def states(run_id: str) -> dict[str, str | None]:
+        tasks = api.get("dags", "asking", "dagRuns", run_id, "taskInstances")["task_instances"]
+        return {task["task_id"]: task["state"] for task in tasks}
+
+    approved = wait_for(lambda: started("original_sample", "approved"), "the DAG asking to be there")
+    unanswered = wait_for(lambda: started("breast_cancer", "unanswered"), "its second run")
     asked = wait_for(lambda: question(approved), "the question")
     assert "| original_sample | live, if approved |" in asked["body"]
     assert not airflow.rows("app", "SELECT 1 FROM serving.model_version WHERE portfolio = 'asking'")
@@ -391,11 +395,26 @@ def test_a_person_is_asked_and_the_answer_or_its_lack_comes_to_publish(airflow: 
     assert activation["model"] == "original_sample"
     assert activation["reason"].startswith("the first version; approved by admin")
 
+    # the next challenger is measured beside that one on the same rows; fifty are too few, and nobody is asked
+    again = wait_for(lambda: started("original_sample", "again"), "the next run")
+    assert wait_for(lambda: ended(again), "the next run to end") == "success"
+    assert states(again)["approve"] == "skipped"
+    (decision,) = airflow.rows(
+        "app",
+        "SELECT outcome, report->'compared'->'champion' AS champion FROM serving.decision "
+        "JOIN serving.model_version USING (version_id) WHERE lineage->>'run_id' = 'again'",
+    )
+    assert decision["outcome"] == "inconclusive"
+    assert decision["champion"]["log_loss"] == pytest.approx(decision["champion"]["old_log_loss"])
+
     # nobody answers: what counts as the answer is published, and the run is red
     assert wait_for(lambda: ended(unanswered), "the unanswered run to end") == "failed"
-    tasks = api.get("dags", "asking", "dagRuns", unanswered, "taskInstances")["task_instances"]
-    states = {task["task_id"]: task["state"] for task in tasks}
-    assert (states["approve"], states["publish"], states["freshness"]) == ("success", "success", "failed")
+    ended_as = states(unanswered)
+    assert (ended_as["approve"], ended_as["publish"], ended_as["freshness"]) == (
+        "success",
+        "success",
+        "failed",
+    )
     (decision,) = airflow.rows(
         "app",
         "SELECT outcome, code, report->'approval' AS approval FROM serving.decision JOIN serving.model_version "
