@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from training_job.warning_codes import WARNINGS as JOB_WARNINGS
 
+from training_job.warning_codes import WARNINGS as JOB_WARNINGS
 from trainyard.portfolio import Approval, Bound, Gate
 from trainyard.portfolio.gate import METRICS, WARNINGS, age
 
