@@ -132,7 +132,12 @@ def runs(airflow: Airflow) -> Runs:
     started = Runs(
         one_model=airflow.start_run(models=["original_sample"]),
         unknown_key=airflow.start_run(modls=["original_sample"]),
-        half_failed=airflow.start_run(models=[*SMALL, "flights"], data_date=bad_day.isoformat()),
+        half_failed=airflow.start_run(
+            models=[*SMALL, "flights"],
+            data_date=bad_day.isoformat(),
+            overrides={"inputs": {"wait_minutes": 1}},
+            publish=True,
+        ),
         unpublished=airflow.start_run(models=["original_sample"], publish=False),
         backfilled=(first, last),
     )
@@ -221,7 +226,10 @@ def test_a_failed_model_leaves_its_siblings_published_and_the_run_red(airflow: A
     assert "malformed_input" in log
     assert "part-0, line 2" in log
     assert "0 1:x" not in log
-    assert "input_missing" in airflow.log_of(run_id, "flights.create_cluster")
+    # it waited without a worker until it was clear that the input would not come
+    log = airflow.log_of(run_id, "flights.create_cluster")
+    assert "has no _SUCCESS yet" in log
+    assert "input_missing: after 1 minutes" in log
     live = airflow.rows("app", "SELECT model FROM serving.live_model WHERE data_date = %(day)s", day=day)
     assert [row["model"] for row in live] == ["original_sample"]
     failures = airflow.rows(

@@ -20,6 +20,7 @@ from trainyard.ledger import ClusterId
 
 LIVE_STATES = ("STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING")
 ACTIVE_STATES = (*LIVE_STATES, "TERMINATING")
+ENDED_STATES = ("TERMINATED", "TERMINATED_WITH_ERRORS")
 
 _THROTTLED = frozenset(
     {"ThrottlingException", "Throttling", "RequestLimitExceeded", "TooManyRequestsException"}
@@ -113,6 +114,12 @@ def launch(emr: Any, request: Mapping[str, Any]) -> ClusterId:
         if code in _REFUSED:
             raise LaunchRefusedError(sentence) from error
         raise
+
+
+def active_cluster_ids(emr: Any) -> frozenset[ClusterId]:
+    """The clusters of the account and region that hold instances, whoever launched them."""
+    pages = emr.get_paginator("list_clusters").paginate(ClusterStates=list(ACTIVE_STATES))
+    return frozenset(ClusterId(cluster["Id"]) for page in pages for cluster in page["Clusters"])
 
 
 def find_by_name(

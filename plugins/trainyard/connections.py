@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from airflow.providers.amazon.aws.hooks.emr import EmrHook
 from airflow.sdk import BaseHook, Variable
-from airflow.sdk.exceptions import AirflowException
 from botocore.config import Config
+from botocore.exceptions import ClientError
 from botocore.session import Session
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy import Engine
 
 from trainyard import databases
+from trainyard.account import ACCOUNT_VARIABLE, Account, AccountError, read_account
+from trainyard.instances import Prices, PricesError, read_prices
 from trainyard.portfolio import Connections
+from trainyard.training import split_uri
 
-ACCOUNT_VARIABLE = "trainyard_account"
-_DEPLOYMENT_ID = r"^[a-z][a-z0-9-]{0,31}$"
 # throttling and lost connections delay a call, they do not fail it
 _PATIENT = Config(retries={"mode": "adaptive", "max_attempts": 12})
 # the poll comes back by itself, and a call that hangs would keep time limits from being looked at
@@ -28,37 +30,30 @@ _BRIEF = Config(retries={"total_max_attempts": 2}, connect_timeout=5, read_timeo
 _ONCE = Config(retries={"total_max_attempts": 1})
 
 
-class AccountError(AirflowException):
-    """The Airflow Variable ``trainyard_account`` is missing or mistaken."""
-
-
-class Account(BaseModel):
-    """What belongs to the AWS account and to no portfolio.
-
-    :param deployment: id of this Airflow installation; two deployments never touch each other's clusters
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    deployment: str = Field(pattern=_DEPLOYMENT_ID)
-
-
 def account() -> Account:
-    """The account's settings; raises AccountError with what is accepted."""
-    expected = (
-        f'expected a JSON object such as {{"deployment": "production"}}, the id matching {_DEPLOYMENT_ID}'
-    )
+    """The account's settings.
+
+    :raises trainyard.account.AccountError: with what is accepted
+    """
+    return read_account(Variable.get(ACCOUNT_VARIABLE, default=None))
+
+
+def prices(settings: Account, s3: Callable[[], Any]) -> Prices:
+    """vCPUs and prices of instance types: the account's own file over the built-in table.
+
+    :param s3: gives a boto3 S3 client where the file lies in S3
+    :raises trainyard.account.AccountError: the file cannot be read or is mistaken
+    """
+    place = settings.prices
+    if place is None:
+        return Prices()
     try:
-        value = Variable.get(ACCOUNT_VARIABLE, default=None)
-        if value is None:
-            raise AccountError(f"the Airflow Variable {ACCOUNT_VARIABLE} is not set; {expected}")
-        return Account.model_validate_json(value)
-    except ValidationError as error:
-        mistakes = "; ".join(
-            f"{'.'.join(map(str, item['loc'])) or 'it'}: {item['input']!r} ({item['msg']})"
-            for item in error.errors()
-        )
-        raise AccountError(f"the Airflow Variable {ACCOUNT_VARIABLE}: {mistakes}; {expected}") from error
+        if place.startswith("s3://"):
+            bucket, key = split_uri(place)
+            return read_prices(s3().get_object(Bucket=bucket, Key=key)["Body"].read(), place=place)
+        return read_prices(Path(place).read_bytes(), place=place)
+    except (OSError, ClientError, PricesError) as error:
+        raise AccountError(f"the prices file of {ACCOUNT_VARIABLE}: {error}") from error
 
 
 @dataclass(frozen=True)

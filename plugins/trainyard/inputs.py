@@ -52,6 +52,20 @@ def list_input(s3: Any, uri: str, *, marker: str | None) -> tuple[InputObject, .
     return objects
 
 
+def is_there(s3: Any, uri: str, *, marker: str | None) -> bool:
+    """Whether an input seems to be there, by one call: its marker, or, where it has none, any data object.
+
+    Where an input has no marker, the first thousand keys are looked at.
+    """
+    bucket, prefix = split_uri(uri)
+    key = prefix + marker if marker and prefix.endswith("/") else prefix
+    one = key != prefix or not prefix.endswith("/")
+    found = s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1 if one else 1000).get("Contents", ())
+    if one:
+        return any(entry["Key"] == key for entry in found)
+    return any(entry["Size"] > 0 and not _is_hidden(entry["Key"][len(prefix) :]) for entry in found)
+
+
 def _is_hidden(path: str) -> bool:
     return any(part.startswith(("_", ".")) for part in path.split("/"))
 

@@ -10,7 +10,7 @@ import hashlib
 import logging
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any, Protocol
 
@@ -21,7 +21,7 @@ from trainyard.clusters import Failure
 from trainyard.inputs import InputObject, list_input
 from trainyard.job_flow import JobCode, job_flow_request
 from trainyard.judging import judge
-from trainyard.ledger import Attempt, ClusterId
+from trainyard.ledger import Attempt, ClusterId, Limits, Listing, Pace, Reservation
 from trainyard.portfolio import GRACE_MINUTES, Model
 from trainyard.publishing import find_comparables
 from trainyard.request import NOTHING_COMPARABLE, Comparables, Inputs, Lineage, training_request
@@ -29,6 +29,7 @@ from trainyard.training import Sha256, Training, split_uri
 
 # Throttling delays a launch; beyond this the task fails and its next try goes on with the same attempt.
 _THROTTLED_SECONDS = 900
+_LISTED_JUST_NOW_SECONDS = 60
 # how far EMR's clock and the database's may be apart
 _CLOCK_DIFFERENCE = timedelta(minutes=5)
 
@@ -57,6 +58,24 @@ class Clients(Protocol):
 
 
 @dataclass(frozen=True)
+class Terms:
+    """How the account lets clusters be launched, and what this one takes of it.
+
+    :param vcpus: of its cluster at its largest; none where no limit counts them
+    :param priority: higher goes first
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    pace: Pace | None = None
+    vcpus: int | None = None
+    priority: int = 0
+
+    @property
+    def reservation(self) -> Reservation:
+        return Reservation(vcpus=self.vcpus, priority=self.priority, queued=self.limits.bound)
+
+
+@dataclass(frozen=True)
 class Order:
     """What is to be trained, and how."""
 
@@ -65,10 +84,13 @@ class Order:
     code: JobCode
     lineage: Lineage
     aws_conn_id: str
+    terms: Terms = field(default_factory=Terms)
 
 
 def launch_or_resume(clients: Clients, order: Order) -> Attempt:
     """The training's attempt that is live or ended well, if there is one; else a new one with a cluster of its own.
+
+    An attempt that must wait for a slot is returned as ``queued``, without a cluster.
 
     :raises trainyard.inputs.InputMissingError: an input is not there; no attempt was taken
     :raises trainyard.clusters.LaunchRefusedError: EMR refused the request; the attempt has ended as failed
@@ -80,7 +102,14 @@ def launch_or_resume(clients: Clients, order: Order) -> Attempt:
         if resumed is not None:
             return resumed
     inputs = _list_inputs(clients.s3, order)
-    attempt = ledger.allocate(clients.app, training=order.training, aws_conn_id=order.aws_conn_id)
+    attempt = ledger.allocate(
+        clients.app,
+        training=order.training,
+        aws_conn_id=order.aws_conn_id,
+        reservation=order.terms.reservation,
+    )
+    if attempt.state == "queued" and not _admitted(clients, order, attempt):
+        return attempt
     return _launch(clients, order, inputs, attempt)
 
 
@@ -181,8 +210,24 @@ def _list_inputs(s3: Any, order: Order) -> Inputs:
     )
 
 
+def _admitted(clients: Clients, order: Order, attempt: Attempt) -> bool:
+    """Whether the attempt gets a slot at once; what EMR lists is read where nobody has read it just now."""
+    app, aws_conn_id = clients.app, order.aws_conn_id
+    if ledger.listed_seconds_ago(app, aws_conn_id) > _LISTED_JUST_NOW_SECONDS:
+        with ledger.listing_lock(app):
+            if ledger.listed_seconds_ago(app, aws_conn_id) > _LISTED_JUST_NOW_SECONDS:
+                began_at = datetime.now(timezone.utc)
+                listed = clusters.active_cluster_ids(clients.emr)
+                ledger.record_listing(app, Listing(aws_conn_id, began_at, listed))
+    key = (attempt.training_id, attempt.attempt)
+    return key in ledger.admit(app, limits=order.terms.limits, asking=[key])
+
+
 def _launch(clients: Clients, order: Order, inputs: Inputs, attempt: Attempt) -> Attempt:
     cluster = order.model.cluster
+    if order.terms.pace is not None:
+        # before the request is written: its deadline counts from the launch
+        time.sleep(ledger.launch_delay_seconds(clients.app, order.terms.pace))
     body = training_request(
         training=order.training,
         attempt=attempt.attempt,

@@ -6,19 +6,23 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
+from uuid import uuid4
 
 import boto3
 import pytest
-from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
+from airflow.triggers.base import BaseEventTrigger, TaskSuccessEvent, TriggerEvent
 from airflow.triggers.shared_stream import SharedStreamManager
 from botocore.exceptions import EndpointConnectionError
+from sqlalchemy import Engine
 
-from trainyard import connections, watcher
+from trainyard import connections, databases, ledger
+from trainyard.clusters import active_cluster_ids
 from trainyard.ledger import ClusterId
-from trainyard.training import TrainingId
-from trainyard.watcher import TrainingTrigger
+from trainyard.training import Training, TrainingId
+from trainyard.watcher import AdmissionTrigger, InputTrigger, TrainingTrigger, poll
+from trainyard.watcher import input as input_watch
 
 TRAINING_ID = TrainingId("0" * 16)
 RESUMED = {"training_id": TRAINING_ID, "attempt": 1}
@@ -26,8 +30,9 @@ RESUMED = {"training_id": TRAINING_ID, "attempt": 1}
 
 @pytest.fixture(autouse=True)
 def _hasty(monkeypatch: pytest.MonkeyPatch, idle_aws_url: str) -> None:
-    monkeypatch.setattr(watcher, "SECONDS_BETWEEN_CALLS", 0.05)
-    monkeypatch.setattr(watcher, "_JITTER_SECONDS", 0)
+    monkeypatch.setattr(poll, "SECONDS_BETWEEN_CALLS", 0.05)
+    monkeypatch.setattr(poll, "_seconds_between_calls", lambda: 0.05)
+    monkeypatch.setattr(poll, "_JITTER_SECONDS", 0)
     connection = {
         "conn_type": "aws",
         "login": "test",
@@ -35,6 +40,7 @@ def _hasty(monkeypatch: pytest.MonkeyPatch, idle_aws_url: str) -> None:
         "extra": {"region_name": "us-east-1", "endpoint_url": idle_aws_url},
     }
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
+    monkeypatch.setenv("AIRFLOW_VAR_TRAINYARD_ACCOUNT", '{"deployment": "laptop"}')
 
 
 @pytest.fixture
@@ -65,6 +71,7 @@ def trigger(cluster_id: ClusterId, *, seconds: float = 60) -> TrainingTrigger:
         training_id=TRAINING_ID,
         attempt=1,
         cluster_id=cluster_id,
+        launched_at=datetime.now(timezone.utc).isoformat(),
         aws_conn_id="aws_default",
         region_name=None,
         app_db="app_db",
@@ -76,13 +83,13 @@ async def first(events: AsyncIterator[TriggerEvent]) -> TriggerEvent:
     return await anext(aiter(events))
 
 
-def watch(*triggers: TrainingTrigger) -> list[TriggerEvent]:
+def watch(*triggers: BaseEventTrigger) -> list[TriggerEvent]:
     """What each trigger says first, all of them on Airflow's shared stream."""
 
     async def everyone() -> list[TriggerEvent]:
         manager = SharedStreamManager()
 
-        async def one(trigger_id: int, member: TrainingTrigger) -> TriggerEvent:
+        async def one(trigger_id: int, member: BaseEventTrigger) -> TriggerEvent:
             key = member.shared_stream_key()
             stream = manager.subscribe(trigger_id=trigger_id, trigger=member, key=key)
             try:
@@ -119,10 +126,10 @@ def test_twenty_waits_cost_as_many_lists_as_one(emr: Any, monkeypatch: pytest.Mo
 def test_success_ends_the_task_in_the_triggerer(monkeypatch: pytest.MonkeyPatch, emr: Any) -> None:
     ended: list[Any] = []
     monkeypatch.setattr(TrainingTrigger, "_end", lambda _self, *words: ended.append(words))
-    status = watcher.ClusterStatus(ClusterId("j-1"), "TERMINATING", "ALL_STEPS_COMPLETED", "Steps completed")
+    status = poll.ClusterStatus(ClusterId("j-1"), "TERMINATING", "ALL_STEPS_COMPLETED", "Steps completed")
 
-    async def stream() -> AsyncIterator[watcher.Sighting]:
-        yield watcher.Sighting({ClusterId("j-1"): status})
+    async def stream() -> AsyncIterator[poll.Sighting]:
+        yield poll.Sighting({ClusterId("j-1"): status})
 
     event = asyncio.run(first(trigger(ClusterId("j-1")).filter_shared_stream(stream())))
     assert isinstance(event, TaskSuccessEvent)
@@ -157,6 +164,111 @@ def test_the_time_limit_runs_while_emr_does_not_answer(monkeypatch: pytest.Monke
     monkeypatch.setattr(connections, "watching_emr_client", away)
     (event,) = watch(trigger(ClusterId("j-NEVERSEEN1234"), seconds=1))
     assert event.payload == RESUMED
+
+
+def test_who_waits_for_a_slot_gets_it_by_the_poll_that_all_share(
+    emr: Any, monkeypatch: pytest.MonkeyPatch, database_url: str
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_APP_DB", database_url)
+    live = run_cluster(emr, "in the way")
+    app = databases.engine(database_url)
+    databases.upgrade_app_db(app)
+    caps = {"deployment": "laptop", "max_live_clusters": 10_000, "max_vcpus": 10}
+    monkeypatch.setenv("AIRFLOW_VAR_TRAINYARD_ACCOUNT", json.dumps(caps))
+    waiting = [queued(app, f"model_{number}", vcpus=8) for number in range(2)]
+    calls: list[str] = []
+    client = connections.watching_emr_client("aws_default")
+    client.meta.events.register("before-call.emr", lambda model, **_: calls.append(model.name))
+    monkeypatch.setattr(connections, "watching_emr_client", lambda _conn_id: client)
+
+    def end_the_first(attempt: ledger.Attempt) -> None:
+        ledger.end(app, training_id=attempt.training_id, attempt=1, outcome="succeeded")
+
+    async def both() -> None:
+        events = [asyncio.create_task(asyncio.to_thread(watch, member)) for member in waiting[:1]]
+        await events[0]
+        assert ledger.attempts(app, waiting[1].training_id)[0].state == "queued"
+        end_the_first(ledger.attempts(app, waiting[0].training_id)[0])
+        await asyncio.to_thread(watch, waiting[1], trigger(live, seconds=1))
+
+    asyncio.run(both())
+    assert [ledger.attempts(app, item.training_id)[0].state for item in waiting] == ["ended", "intended"]
+    assert set(calls) == {"ListClusters"}
+
+
+def queued(app: Engine, model: str, *, vcpus: int) -> AdmissionTrigger:
+    training = Training(
+        deployment="laptop",
+        portfolio="shop",
+        model=model,
+        data_date=date(2026, 11, 22),
+        dag_id="shop",
+        run_id="manual__1",
+        output_root="s3://bucket/models",
+    )
+    reservation = ledger.Reservation(vcpus=vcpus, queued=True)
+    attempt = ledger.allocate(app, training=training, aws_conn_id="aws_default", reservation=reservation)
+    return AdmissionTrigger(
+        training_id=attempt.training_id,
+        attempt=attempt.attempt,
+        aws_conn_id="aws_default",
+        region_name=None,
+        app_db="app_db",
+    )
+
+
+def test_many_that_have_ended_are_found_by_the_page_and_not_one_by_one(
+    emr: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = [run_cluster(emr, f"ended-{number}") for number in range(8)]
+    emr.terminate_job_flows(JobFlowIds=ended)
+    until_gone(emr, set(ended))
+    calls: list[str] = []
+    client = connections.watching_emr_client("aws_default")
+    client.meta.events.register("before-call.emr", lambda model, **_: calls.append(model.name))
+    monkeypatch.setattr(connections, "watching_emr_client", lambda _conn_id: client)
+    events = watch(*(trigger(cluster_id) for cluster_id in ended))
+    assert [event.payload for event in events] == [RESUMED] * 8
+    assert "DescribeCluster" not in calls
+
+
+def until_gone(emr: Any, cluster_ids: set[ClusterId]) -> None:
+    give_up_at = time.monotonic() + 30
+    while cluster_ids & active_cluster_ids(emr):
+        assert time.monotonic() < give_up_at, "the clusters were not terminated"
+        time.sleep(0.05)
+
+
+def test_late_input_is_looked_for_once_for_all_that_wait_for_it(
+    idle_aws_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(input_watch, "SECONDS_BETWEEN_LOOKS", 0)
+    monkeypatch.setattr(input_watch, "SECONDS_BETWEEN_ROUNDS", 0.1)
+    s3 = connections.s3_client("aws_default")
+    bucket = f"late-{uuid4().hex[:8]}"
+    s3.create_bucket(Bucket=bucket)
+    looks: list[str] = []
+    monkeypatch.setattr(connections, "s3_client", lambda _conn_id: s3)
+    there = input_watch.is_there
+
+    def look(client: Any, uri: str, *, marker: str | None) -> bool:
+        looks.append(uri)
+        if len(looks) == 4:
+            client.put_object(Bucket=bucket, Key="train/_SUCCESS")
+        return there(client, uri, marker=marker)
+
+    monkeypatch.setattr(input_watch, "is_there", look)
+    soon = (datetime.now(timezone.utc) + timedelta(seconds=60)).isoformat()
+    past = (datetime.now(timezone.utc) - timedelta(seconds=1)).isoformat()
+
+    def waits(folder: str, give_up_at: str) -> InputTrigger:
+        places: list[list[str | None]] = [[f"s3://{bucket}/{folder}/", "_SUCCESS"]]
+        return InputTrigger(places=places, aws_conn_id="aws_default", give_up_at=give_up_at)
+
+    events = watch(waits("train", soon), waits("train", soon), waits("never", past))
+    assert [event.payload["there"] for event in events] == [True, True, False]
+    # a look per folder and round, however many wait for it
+    assert len(looks) <= 6
 
 
 def test_a_missing_aws_connection_is_an_error_and_not_boto3_s_own_credentials(

@@ -6,7 +6,13 @@ from typing import Any
 
 from airflow.providers.amazon.aws.operators.emr import EmrCreateJobFlowOperator
 
-from trainyard.operators.launch import clients_of, cluster_connection, launch, order_of
+from trainyard.operators.launch import (
+    check_waited_input,
+    clients_of,
+    cluster_connection,
+    launch_or_defer,
+    order_of,
+)
 from trainyard.operators.links import link_cluster
 from trainyard.portfolio import Portfolio
 
@@ -32,9 +38,14 @@ class CreateTrainingCluster(EmrCreateJobFlowOperator):
     def execute(self, context: Any) -> str:
         order = order_of(self.portfolio, self.model_name, context)
         clients = clients_of(self.portfolio, order)
-        attempt = launch(clients, order, context)
+        attempt = launch_or_defer(self, clients=clients, order=order, context=context)
         link_cluster(self, context, attempt, portfolio=self.portfolio, model_name=self.model_name)
         return str(attempt.cluster_id)
+
+    def resume(self, context: Any, event: Any = None) -> str:
+        """Go on after the input came, or a slot was given."""
+        check_waited_input(event, order_of(self.portfolio, self.model_name, context), context)
+        return self.execute(context)
 
     def on_kill(self) -> None:
         """Leave the cluster: the next try of this task, or of the wait, finds it in the ledger."""

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
-from trainyard import clusters
+from trainyard import clusters, connections
+from trainyard.cluster_size import most_vcpus
 from trainyard.connections import AirflowClients
 from trainyard.inputs import InputMissingError
 from trainyard.job_code import staged_code
-from trainyard.launching import AttemptFailedError, Clients, Order, launch_or_resume
+from trainyard.launching import AttemptFailedError, Order, Terms, launch_or_resume
 from trainyard.ledger import Attempt
 from trainyard.operators.run_plan import model_of, read_plan, training_of
 from trainyard.portfolio import Model, Portfolio
 from trainyard.request import Lineage
 from trainyard.training import Sha256
+from trainyard.watcher import AdmissionTrigger, InputTrigger
 
 NOT_LAUNCHED = "not_launched"
+
+log = logging.getLogger(__name__)
 
 
 def clients_of(portfolio: Portfolio, order: Order) -> AirflowClients:
@@ -46,13 +53,84 @@ def order_of(portfolio: Portfolio, model_name: str, context: Any) -> Order:
             overrides=plan.overrides,
         ),
         aws_conn_id=cluster_connection(portfolio, model),
+        terms=_terms(portfolio, model),
     )
 
 
-def launch(clients: Clients, order: Order, context: Any) -> Attempt:
-    """Launch the cluster of a training, or adopt the one that an earlier try launched."""
+def _terms(portfolio: Portfolio, model: Model) -> Terms:
+    """The account's limits as they are now: a cap that is raised holds for what waits already."""
+    account = connections.account()
+    vcpus = None
+    if account.max_vcpus is not None:
+        known = connections.prices(account, lambda: connections.s3_client(portfolio.connections.aws))
+        vcpus = most_vcpus(model.cluster, known)
+    return Terms(limits=account.limits, pace=account.pace, vcpus=vcpus, priority=model.priority)
+
+
+def launch_or_defer(
+    operator: BaseOperator, *, clients: AirflowClients, order: Order, context: Any
+) -> Attempt:
+    """Launch the cluster of a training, or adopt the one that an earlier try launched.
+
+    Defers the task where it must wait for late input or for a slot; it is resumed in the operator's ``resume``.
+    """
     with told_to_airflow(context):
-        return launch_or_resume(clients, order)
+        try:
+            attempt = launch_or_resume(clients, order)
+        except InputMissingError as error:
+            _wait_for_input(
+                operator, order=order, aws_conn_id=clients.connections.aws, context=context, error=error
+            )
+            raise
+    if attempt.state == "queued":
+        log.info("attempt %d waits for a slot of the account", attempt.attempt)
+        operator.defer(
+            trigger=AdmissionTrigger(
+                training_id=attempt.training_id,
+                attempt=attempt.attempt,
+                aws_conn_id=order.aws_conn_id,
+                region_name=None,
+                app_db=clients.connections.app_db,
+            ),
+            method_name="resume",
+        )
+    return attempt
+
+
+def check_waited_input(event: Any, order: Order, context: Any) -> None:
+    """Fail the task for good where it has waited for its input in vain.
+
+    :param event: what the task is resumed with
+    """
+    if event is not None and event.get("there") is False:
+        with told_to_airflow(context):
+            waited = f"after {order.model.inputs.wait_minutes} minutes"
+            places = ", ".join(str(uri) for uri, _ in _places(order))
+            raise InputMissingError(f"{waited}, not all of {places} are there")
+
+
+def _wait_for_input(
+    operator: BaseOperator, *, order: Order, aws_conn_id: str, context: Any, error: InputMissingError
+) -> None:
+    """Defer the task until the input is there; returns where it is not worth waiting any more."""
+    # of the run and not of this try, so that a retry does not wait anew
+    begun = getattr(context["dag_run"], "start_date", None) or datetime.now(timezone.utc)
+    give_up_at = begun + timedelta(minutes=order.model.inputs.wait_minutes)
+    if datetime.now(timezone.utc) >= give_up_at:
+        return
+    log.info("%s; waiting for it until %s", error, give_up_at.isoformat(timespec="seconds"))
+    operator.defer(
+        trigger=InputTrigger(
+            places=_places(order), aws_conn_id=aws_conn_id, give_up_at=give_up_at.isoformat()
+        ),
+        method_name="resume",
+    )
+
+
+def _places(order: Order) -> list[list[str | None]]:
+    inputs = order.model.inputs.resolve(model=order.model.name, data_date=order.training.data_date)
+    places = (inputs.train, inputs.validation, inputs.test)
+    return [[place, inputs.marker] for place in places if place is not None]
 
 
 @contextmanager

@@ -11,7 +11,10 @@ from airflow.providers.standard.operators.branch import BaseBranchOperator
 from airflow.sdk.exceptions import AirflowFailException
 
 from trainyard import connections, databases, job_code
+from trainyard.account import Account, AccountError
+from trainyard.cluster_size import never_fits
 from trainyard.connections import AirflowClients
+from trainyard.instances import UnknownInstanceTypeError
 from trainyard.job_flow import job_flow_request
 from trainyard.launch_check import request_mistakes
 from trainyard.operators.run_plan import CREATE_TASK, PLAN_TASK, RunPlan
@@ -50,7 +53,7 @@ class Plan(BaseBranchOperator):
                 logical_date=dag_run.logical_date,
                 run_after=dag_run.run_after,
             )
-        except (RunRequestError, connections.AccountError) as error:
+        except (RunRequestError, AccountError) as error:
             raise AirflowFailException(str(error)) from error
         clients = AirflowClients(self.portfolio.connections)
         try:
@@ -59,6 +62,7 @@ class Plan(BaseBranchOperator):
             source = job_code.read_job_source()
         except (databases.DatabaseError, job_code.JobCodeMissingError) as error:
             raise AirflowFailException(str(error)) from error
+        self._check_sizes(account, request, clients)
         self._check_requests(account.deployment, request, source.sha256, dag_run)
         job_code.stage_job_source(clients.s3, source, output_root=self.portfolio.output_root)
         plan = RunPlan(
@@ -74,6 +78,21 @@ class Plan(BaseBranchOperator):
         if plan.overrides:
             log.info("overridden: %s; %s", json.dumps(plan.overrides), _PUBLISHED[plan.publish])
         return [f"{name}.{CREATE_TASK}" for name in plan.models]
+
+    def _check_sizes(self, account: Account, request: RunRequest, clients: AirflowClients) -> None:
+        """A cluster that never fits would wait for ever."""
+        models = overridden(self.portfolio, models=request.models, overrides=request.overrides)
+        try:
+            prices = connections.prices(account, lambda: clients.s3)
+            refused = {
+                name: never_fits(model.cluster, limits=account.limits, prices=prices)
+                for name, model in models.items()
+            }
+        except (AccountError, UnknownInstanceTypeError) as error:
+            raise AirflowFailException(str(error)) from error
+        told = [f"model {name}: {sentence}" for name, sentence in refused.items() if sentence]
+        if told:
+            raise AirflowFailException("Models could never be trained. " + "\n".join(told))
 
     def _check_requests(self, deployment: str, request: RunRequest, code: Sha256, dag_run: Any) -> None:
         """Every model's cluster is checked before the first is paid for."""

@@ -11,9 +11,16 @@ from trainyard import clusters, ledger
 from trainyard.clusters import Failure
 from trainyard.connections import AirflowClients
 from trainyard.judging import judge
-from trainyard.launching import Clients, Order, end_attempt, give_up_at, replace_awaited
+from trainyard.launching import Order, end_attempt, give_up_at, replace_awaited
 from trainyard.ledger import Attempt, ClusterId
-from trainyard.operators.launch import clients_of, cluster_connection, launch, order_of, told_to_airflow
+from trainyard.operators.launch import (
+    check_waited_input,
+    clients_of,
+    cluster_connection,
+    launch_or_defer,
+    order_of,
+    told_to_airflow,
+)
 from trainyard.operators.links import link_cluster
 from trainyard.operators.run_plan import CREATE_TASK
 from trainyard.portfolio import Portfolio
@@ -53,6 +60,7 @@ class WaitForTraining(EmrStepSensor):
                 training_id=attempt.training_id,
                 attempt=attempt.attempt,
                 cluster_id=ClusterId(str(attempt.cluster_id)),
+                launched_at=(attempt.launched_at or attempt.intended_at).isoformat(),
                 aws_conn_id=order.aws_conn_id,
                 region_name=self.region_name,
                 app_db=self.portfolio.connections.app_db,
@@ -60,6 +68,11 @@ class WaitForTraining(EmrStepSensor):
             ),
             method_name="execute_complete",
         )
+
+    def resume(self, context: Any, event: Any = None) -> None:
+        """Go on after the input of a further attempt came, or a slot for it was given."""
+        check_waited_input(event, order_of(self.portfolio, self.model_name, context), context)
+        self.execute(context)
 
     def execute_complete(self, context: Any, event: Any = None) -> None:  # noqa: ARG002
         """Judge the attempt that was waited for.
@@ -81,7 +94,7 @@ class WaitForTraining(EmrStepSensor):
             text = f"{failure.code}: {failure.sentence}"
             raise AirflowException(text) if failure.retry else AirflowFailException(text)
 
-    def _attempt_to_await(self, clients: Clients, order: Order, context: Any) -> Attempt:
+    def _attempt_to_await(self, clients: AirflowClients, order: Order, context: Any) -> Attempt:
         """The attempt that ``create_cluster`` left, unless an earlier try has waited for it: then a fresh one."""
         attempts = ledger.attempts(clients.app, order.training.training_id)
         if attempts and attempts[-1].state == "launched":
@@ -89,4 +102,4 @@ class WaitForTraining(EmrStepSensor):
                 return attempts[-1]
             with told_to_airflow(context):
                 replace_awaited(clients, attempts[-1])
-        return launch(clients, order, context)
+        return launch_or_defer(self, clients=clients, order=order, context=context)

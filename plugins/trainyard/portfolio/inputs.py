@@ -77,6 +77,13 @@ class Inputs(Value):
     marker: Text | None = Field(
         default="_SUCCESS", description="Object that says a folder is whole; null where any object will do."
     )
+    wait_minutes: int = Field(
+        default=60,
+        ge=0,
+        le=10_080,
+        description="Minutes from the run's start that a model waits for input that is not there, without a cluster"
+        " and without a worker.",
+    )
 
     @field_validator("validation")
     @classmethod

@@ -129,6 +129,12 @@ class Model(Value):
         " served or were pinned.",
     )
     cluster: Cluster = Field(description="The cluster that each training gets.")
+    priority: int = Field(
+        default=0,
+        ge=-1_000,
+        le=1_000,
+        description="Which of the models that wait for a slot of the account goes first: the one with more.",
+    )
     retries: int = Field(
         default=2,
         ge=0,

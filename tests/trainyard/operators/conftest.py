@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -32,6 +33,7 @@ owner: data-science
 inputs:
   train: s3://{bucket}/{{model}}/{{data_date}}/train/
   test: s3://{bucket}/{{model}}/{{data_date}}/test/
+  wait_minutes: 30
 output_root: s3://{bucket}/models/
 defaults:
   num_features: 10
@@ -101,7 +103,13 @@ class Shop:
         )
         return {
             "ti": task_instance,
-            "dag_run": SimpleNamespace(dag_id="shop", run_id=self.run_id, conf={}, logical_date=None),
+            "dag_run": SimpleNamespace(
+                dag_id="shop",
+                run_id=self.run_id,
+                conf={},
+                logical_date=None,
+                start_date=datetime.now(timezone.utc),
+            ),
         }
 
     def create(self) -> str:

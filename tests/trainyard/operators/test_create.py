@@ -2,21 +2,95 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
+from trainyard import clusters, ledger
+from trainyard.ledger import Listing
 from trainyard.operators import CreateTrainingCluster
+from trainyard.watcher import AdmissionTrigger, InputTrigger
 
 if TYPE_CHECKING:
     from conftest import Shop
 
 
-def test_a_missing_input_tells_publish_why_there_is_no_attempt(shop: Shop) -> None:
+def create(shop: Shop) -> CreateTrainingCluster:
+    return CreateTrainingCluster(task_id="create_cluster", portfolio=shop.portfolio, model_name="hotels")
+
+
+def take_marker_away(shop: Shop) -> None:
     shop.s3.delete_object(Bucket=shop.bucket, Key="hotels/2026-11-22/train/_SUCCESS")
+
+
+def test_a_model_whose_input_is_late_waits_without_a_cluster_and_without_an_attempt(shop: Shop) -> None:
+    take_marker_away(shop)
+    with pytest.raises(TaskDeferred) as deferred:
+        create(shop).execute(shop.context())
+    trigger = deferred.value.trigger
+    assert isinstance(trigger, InputTrigger)
+    assert trigger.places == [
+        [f"s3://{shop.bucket}/hotels/2026-11-22/train/", "_SUCCESS"],
+        [f"s3://{shop.bucket}/hotels/2026-11-22/test/", "_SUCCESS"],
+    ]
+    assert shop.attempts() == []
+
+
+def test_input_that_came_is_trained_on(shop: Shop) -> None:
+    assert shop.is_live(create(shop).resume(shop.context(), {"there": True}))
+
+
+def test_input_that_never_came_is_missing_and_publish_is_told(shop: Shop) -> None:
+    take_marker_away(shop)
     context = shop.context()
-    task = CreateTrainingCluster(task_id="create_cluster", portfolio=shop.portfolio, model_name="hotels")
-    with pytest.raises(AirflowFailException, match="input_missing"):
-        task.execute(context)
+    with pytest.raises(AirflowFailException, match="input_missing: after 30 minutes"):
+        create(shop).resume(context, {"there": False})
     assert context["ti"].pushed["not_launched"]["code"] == "input_missing"
+
+
+def test_the_time_to_wait_counts_from_the_run_s_start(shop: Shop) -> None:
+    """So that a retry does not wait anew."""
+    take_marker_away(shop)
+    context = shop.context()
+    context["dag_run"].start_date -= timedelta(minutes=31)
+    with pytest.raises(AirflowFailException, match="input_missing"):
+        create(shop).execute(context)
+
+
+def capped(monkeypatch: pytest.MonkeyPatch, **caps: int) -> None:
+    monkeypatch.setenv("AIRFLOW_VAR_TRAINYARD_ACCOUNT", json.dumps({"deployment": "laptop", **caps}))
+
+
+def test_a_model_without_a_slot_waits_and_launches_once_it_has_one(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = clusters.active_cluster_ids(shop.emr)
+    capped(monkeypatch, max_live_clusters=max(1, len(live)), max_vcpus=6)
+    ledger.record_listing(
+        shop.app, Listing("aws_default", datetime.now(timezone.utc), live or frozenset({"j-1"}))
+    )
+    with pytest.raises(TaskDeferred) as deferred:
+        create(shop).execute(shop.context())
+    assert isinstance(deferred.value.trigger, AdmissionTrigger)
+    (attempt,) = shop.attempts()
+    assert (attempt.state, attempt.cluster_id, attempt.vcpus) == ("queued", None, 6)
+    capped(monkeypatch, max_live_clusters=len(live) + 2)
+    assert shop.is_live(create(shop).resume(shop.context(), {"admitted": True}))
+    assert [attempt.attempt for attempt in shop.attempts()] == [1]
+
+
+def test_a_first_launch_under_a_cap_reads_what_emr_lists_once(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    capped(monkeypatch, max_live_clusters=10_000)
+    first = create(shop).execute(shop.context())
+    assert shop.is_live(first)
+    seconds = ledger.listed_seconds_ago(shop.app, "aws_default")
+    assert seconds < 60
+    another = replace(shop, run_id="manual__another")
+    create(another).execute(another.context())
+    assert ledger.listed_seconds_ago(shop.app, "aws_default") > seconds

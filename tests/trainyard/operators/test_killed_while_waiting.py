@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from trainyard import connections, watcher
+from trainyard import connections
 from trainyard.ledger import ClusterId
-from trainyard.watcher import TrainingTrigger
+from trainyard.watcher import TrainingTrigger, base, poll
 
 if TYPE_CHECKING:
     from conftest import Shop
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def kill(shop: Shop, trigger: TrainingTrigger, state: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """The triggerer ends the trigger, and Airflow says how the task stands."""
     states = {shop.run_id: {"hotels.wait_for_training": state}}
-    monkeypatch.setattr(watcher.RuntimeTaskInstance, "get_task_states", lambda **_: states)
+    monkeypatch.setattr(base.RuntimeTaskInstance, "get_task_states", lambda **_: states)
     trigger._task_instance = shop.context()["ti"]
     asyncio.run(trigger.on_kill())
 
@@ -45,7 +45,7 @@ def test_a_triggerer_that_stalled_ends_no_cluster_of_a_task_that_still_waits(
 
 def test_a_watching_client_that_is_known_is_used_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     trigger = shop.wait()
-    monkeypatch.setitem(watcher._clients, "aws_default", shop.emr)
+    monkeypatch.setitem(poll.clients, "aws_default", shop.emr)
 
     def no_client(_conn_id: str) -> None:
         raise AssertionError("a client was made")

@@ -47,3 +47,13 @@ def test_a_request_that_emr_would_refuse_fails_the_run_before_anything_is_launch
         AirflowFailException, match=r"model hotels: JobFlowRole: .* at most 10280 are accepted"
     ):
         Plan(task_id="plan", portfolio=portfolio).choose_branch(context)
+
+
+def test_a_model_that_could_never_fit_is_refused(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = {**shop.context(), "params": {"models": [], "data_date": None, "publish": True}}
+    context["dag_run"].run_after = datetime.now(timezone.utc)
+    monkeypatch.setenv("AIRFLOW_VAR_TRAINYARD_ACCOUNT", '{"deployment": "laptop", "max_vcpus": 5}')
+    with pytest.raises(
+        AirflowFailException, match=r"hotels: its cluster has up to 6 vCPUs, and max_vcpus .* is 5"
+    ):
+        Plan(task_id="plan", portfolio=shop.portfolio).choose_branch(context)

@@ -1,4 +1,4 @@
-"""The ledger: in a training, out the attempts made for it, each one cluster.
+"""Attempts: in a training, out the attempts made for it, each one cluster.
 
 An attempt's row is written before its cluster is asked for and filled in as it lives, so that whoever comes
 after a crash (the task's next try, the reaper, publish) reads what was meant and how far it got. Attempts are
@@ -20,7 +20,7 @@ from trainyard.training import S3Uri, Sha256, Training, TrainingId
 
 ClusterId = NewType("ClusterId", str)
 StepId = NewType("StepId", str)
-State = Literal["intended", "launched", "ended"]
+State = Literal["queued", "intended", "launched", "ended"]
 Outcome = Literal["succeeded", "failed", "abandoned"]
 
 
@@ -46,6 +46,7 @@ class Attempt:
     cluster_id: ClusterId | None
     step_id: StepId | None
     request_sha256: Sha256 | None
+    vcpus: int | None
     state: State
     outcome: Outcome | None
     failure_code: str | None
@@ -54,6 +55,20 @@ class Attempt:
     launched_at: datetime | None
     awaited_at: datetime | None
     ended_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """What an attempt holds of the account's limits.
+
+    :param vcpus: of its cluster at its largest; none where nothing counts them
+    :param priority: higher goes first
+    :param queued: whether it must be admitted before it may launch
+    """
+
+    vcpus: int | None = None
+    priority: int = 0
+    queued: bool = False
 
 
 _COLUMNS = ", ".join(field.name for field in fields(Attempt))
@@ -72,12 +87,24 @@ _INSERT = text(
     f"""
     INSERT INTO operations.attempt
         (training_id, attempt, deployment, portfolio, model, data_date, dag_id, run_id, output_uri,
-         aws_conn_id, cluster_name)
+         aws_conn_id, cluster_name, vcpus, priority, state, reserved_at)
     VALUES
         (:training_id, :attempt, :deployment, :portfolio, :model, :data_date, :dag_id, :run_id, :output_uri,
-         :aws_conn_id, :cluster_name)
+         :aws_conn_id, :cluster_name, :vcpus, :priority,
+         CASE WHEN :queued THEN 'queued' ELSE 'intended' END, CASE WHEN :queued THEN NULL ELSE now() END)
     RETURNING {_COLUMNS}
     """  # noqa: S608
+)
+
+# half of the time after which a reservation without a cluster counts no more
+_OLD_SECONDS = 1800
+
+_QUEUE_AGAIN = text(
+    """
+    UPDATE operations.attempt SET state = 'queued', queued_at = clock_timestamp(), reserved_at = NULL
+    WHERE training_id = :training_id AND state = 'intended'
+      AND reserved_at < clock_timestamp() - make_interval(secs => :old)
+    """
 )
 
 _RECORD_REQUEST = text(
@@ -131,11 +158,16 @@ _END = text(
 )
 
 
-def allocate(app: Engine, *, training: Training, aws_conn_id: str) -> Attempt:
-    """The training's unfinished attempt if it has one, else its next, in state ``intended``.
+def allocate(
+    app: Engine, *, training: Training, aws_conn_id: str, reservation: Reservation | None = None
+) -> Attempt:
+    """The training's unfinished attempt if it has one, else its next: ``intended``, or ``queued`` where it must wait.
+
+    :param reservation: what it holds of the account's limits; none: nothing that is counted
 
     Callers at the same time get the same attempt: one of them makes it, under a lock of the training's own.
     """
+    reservation = reservation or Reservation()
     with app.begin() as connection:
         # a lock on rows could not hold the first attempt, which has none; taken in a statement of its own,
         # since the next statement's snapshot must be younger than the lock
@@ -143,6 +175,8 @@ def allocate(app: Engine, *, training: Training, aws_conn_id: str) -> Attempt:
             text("SELECT pg_advisory_xact_lock(hashtextextended('trainyard.attempt.' || :training_id, 0))"),
             {"training_id": training.training_id},
         )
+        if reservation.queued:
+            connection.execute(_QUEUE_AGAIN, {"training_id": training.training_id, "old": _OLD_SECONDS})
         existing = _attempts(connection, training.training_id)
         if existing and existing[-1].state != "ended":
             return existing[-1]
@@ -161,6 +195,9 @@ def allocate(app: Engine, *, training: Training, aws_conn_id: str) -> Attempt:
                 "output_uri": training.attempt_folder(number),
                 "aws_conn_id": aws_conn_id,
                 "cluster_name": cluster_name(training, number),
+                "vcpus": reservation.vcpus,
+                "priority": reservation.priority,
+                "queued": reservation.queued,
             },
         )
         return _attempt(row.mappings().one())

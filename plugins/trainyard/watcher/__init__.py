@@ -1,0 +1,10 @@
+"""What waits without a worker: for a training's end, for a slot in the account, for late input.
+
+All that wait for the same AWS connection share one poll of EMR, and one of S3.
+"""
+
+from trainyard.watcher.admission import AdmissionTrigger
+from trainyard.watcher.input import InputTrigger
+from trainyard.watcher.training import TrainingTrigger
+
+__all__ = ["AdmissionTrigger", "InputTrigger", "TrainingTrigger"]

@@ -1,0 +1,193 @@
+"""The one poll of EMR that all waiting trainings of a connection and region share.
+
+Airflow's triggerer runs one stream for all triggers with the same key. It lists the active clusters, page by page,
+within a budget of calls a minute whatever their number; watched clusters that are no longer among the active are looked
+up in the list of ended ones. What it sees goes to every trigger, and each picks its own. After a whole round it gives
+free slots to those that wait for one, by the listing that it has just made.
+
+The stream never raises: an exception would fail every training that waits on it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections import defaultdict
+from collections.abc import AsyncIterator, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from trainyard import clusters, connections, ledger
+from trainyard.clusters import ACTIVE_STATES, ENDED_STATES, ClusterStatus
+from trainyard.ledger import ClusterId, Listing
+from trainyard.training import TrainingId
+
+# at least this, whatever the account's budget says: what EMR allows by default is shared with all others
+SECONDS_BETWEEN_CALLS = 2.0
+_JITTER_SECONDS = 0.5
+# a few that have ended are described; of more, a page of the list of ended clusters tells fifty at once
+_FEW = 3
+# how far EMR's clock and ours may be apart
+_CLOCK_DIFFERENCE = timedelta(minutes=5)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Awaited:
+    """A cluster that a trigger waits for."""
+
+    cluster_id: ClusterId
+    launched_at: datetime
+
+
+@dataclass(frozen=True)
+class Asking:
+    """An attempt that waits for a slot, and the Airflow connection to its ledger."""
+
+    training_id: TrainingId
+    attempt: int
+    app_db: str
+
+    @property
+    def key(self) -> tuple[TrainingId, int]:
+        return (self.training_id, self.attempt)
+
+
+@dataclass
+class Group:
+    """Who waits on one stream, by trigger.
+
+    The stream is opened with one trigger's arguments only, so that this is how it learns of the others'.
+    """
+
+    awaited: dict[int, Awaited] = field(default_factory=dict)
+    asking: dict[int, Asking] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """What one call saw; empty where EMR did not answer, so that time limits still run.
+
+    :param admitted: attempts that got a slot
+    """
+
+    clusters: Mapping[ClusterId, ClusterStatus] = field(default_factory=dict)
+    admitted: frozenset[tuple[TrainingId, int]] = frozenset()
+
+
+groups: defaultdict[Hashable, Group] = defaultdict(Group)
+
+# the streams' clients, by connection, for whoever must be quick
+clients: dict[str, Any] = {}
+
+
+def stream_key(aws_conn_id: str, region_name: str | None) -> Hashable:
+    """Triggers with the same key share a stream; Airflow does not tell classes apart by it."""
+    return ("trainyard", aws_conn_id, region_name)
+
+
+async def sightings(aws_conn_id: str, region_name: str | None) -> AsyncIterator[Sighting]:
+    """What EMR shows of the group's clusters, for as long as anybody asks."""
+    group = groups[stream_key(aws_conn_id, region_name)]
+    seconds = SECONDS_BETWEEN_CALLS
+    while True:
+        try:
+            # in a thread: a hook called in the event loop loses its connection and points at real AWS
+            emr = await asyncio.to_thread(connections.watching_emr_client, aws_conn_id)
+            clients[aws_conn_id] = emr
+            seconds = await asyncio.to_thread(_seconds_between_calls)
+            while True:
+                async for sighting in _round(emr, aws_conn_id, group, seconds):
+                    yield sighting
+        except Exception:
+            log.warning("EMR could not be asked; the next round will", exc_info=True)
+            await _pause(seconds)
+            yield Sighting()
+
+
+def _seconds_between_calls() -> float:
+    try:
+        budget = connections.account().poll_calls_per_minute
+    except Exception:
+        log.warning("the account's settings cannot be read; the poll keeps its usual pace", exc_info=True)
+        return SECONDS_BETWEEN_CALLS
+    return max(SECONDS_BETWEEN_CALLS, 60 / budget)
+
+
+async def _round(emr: Any, aws_conn_id: str, group: Group, seconds: float) -> AsyncIterator[Sighting]:
+    """Every active cluster, then each watched one that is not among them, then the free slots."""
+    began_at = datetime.now(timezone.utc)
+    awaited = {item.cluster_id: item for item in group.awaited.values()}
+    listed: set[ClusterId] = set()
+    async for page in _pages(emr, seconds, ClusterStates=list(ACTIVE_STATES)):
+        listed |= page.keys()
+        yield Sighting(page)
+    gone = [item for cluster_id, item in awaited.items() if cluster_id not in listed]
+    async for sighting in _ended(emr, gone, seconds):
+        yield sighting
+    if group.asking:
+        listing = Listing(aws_conn_id=aws_conn_id, began_at=began_at, cluster_ids=frozenset(listed))
+        yield Sighting(admitted=await asyncio.to_thread(_admit, listing, list(group.asking.values())))
+
+
+async def _ended(emr: Any, gone: list[Awaited], seconds: float) -> AsyncIterator[Sighting]:
+    left = {item.cluster_id for item in gone}
+    if len(gone) > _FEW:
+        since = min(item.launched_at for item in gone) - _CLOCK_DIFFERENCE
+        async for page in _pages(emr, seconds, ClusterStates=list(ENDED_STATES), CreatedAfter=since):
+            left -= page.keys()
+            yield Sighting(page)
+            if not left:
+                return
+    # EMR's lists lag: what neither of them names is asked for by its id
+    for cluster_id in sorted(left):
+        await _pause(seconds)
+        yield await asyncio.to_thread(_look_at, emr, cluster_id)
+
+
+async def _pages(emr: Any, seconds: float, **filters: Any) -> AsyncIterator[dict[ClusterId, ClusterStatus]]:
+    marker: dict[str, str] = {}
+    while True:
+        await _pause(seconds)
+        page = await asyncio.to_thread(emr.list_clusters, **filters, **marker)
+        yield {ClusterId(cluster["Id"]): clusters.status_of(cluster) for cluster in page["Clusters"]}
+        if "Marker" not in page:
+            return
+        marker = {"Marker": page["Marker"]}
+
+
+def _look_at(emr: Any, cluster_id: ClusterId) -> Sighting:
+    try:
+        return Sighting({cluster_id: clusters.describe(emr, cluster_id)})
+    except (BotoCoreError, ClientError):
+        # one that EMR does not know must not keep the others from being looked at
+        log.warning("cluster %s could not be described; the next round will", cluster_id, exc_info=True)
+        return Sighting()
+
+
+def _admit(listing: Listing, asking: Iterable[Asking]) -> frozenset[tuple[TrainingId, int]]:
+    """The attempts that got a slot; none where the ledger or the settings cannot be reached."""
+    admitted: frozenset[tuple[TrainingId, int]] = frozenset()
+    by_database: defaultdict[str, list[tuple[TrainingId, int]]] = defaultdict(list)
+    for item in asking:
+        by_database[item.app_db].append(item.key)
+    for app_db, keys in by_database.items():
+        try:
+            app = connections.database(app_db)
+            try:
+                ledger.record_listing(app, listing)
+                admitted |= ledger.admit(app, limits=connections.account().limits, asking=keys)
+            finally:
+                app.dispose()
+        except Exception:
+            log.warning("no slot could be given out; the next round will", exc_info=True)
+    return admitted
+
+
+async def _pause(seconds: float) -> None:
+    await asyncio.sleep(seconds + random.uniform(0, _JITTER_SECONDS))  # noqa: S311
