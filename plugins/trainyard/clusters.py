@@ -8,6 +8,7 @@ https://docs.aws.amazon.com/emr/latest/APIReference/API_ClusterStateChangeReason
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -37,12 +38,23 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ClusterStatus:
-    """One cluster's state, as ListClusters and DescribeCluster both give it."""
+    """One cluster's state, as ListClusters and DescribeCluster both give it.
+
+    :param error_code: of EMR's first error detail, such as INTERNAL_ERROR_EC2_INSUFFICIENT_CAPACITY_AZ
+    """
 
     cluster_id: ClusterId
     state: str
     reason_code: str
     reason: str
+    error_code: str = ""
+
+    @property
+    def words(self) -> str:
+        """What EMR says of it, for a person."""
+        reason = self.reason or self.reason_code or "no reason given"
+        error = f" ({self.error_code})" if self.error_code else ""
+        return f"cluster {self.cluster_id} is {self.state}: {reason}{error}"
 
     @property
     def ended(self) -> bool:
@@ -81,11 +93,13 @@ def status_of(cluster: Mapping[str, Any]) -> ClusterStatus:
     """The status in an element of ListClusters, or in DescribeCluster's ``Cluster``."""
     status = cluster["Status"]
     reason = status.get("StateChangeReason", {})
+    errors = status.get("ErrorDetails") or [{}]
     return ClusterStatus(
         cluster_id=ClusterId(cluster["Id"]),
         state=status["State"],
         reason_code=reason.get("Code", ""),
         reason=reason.get("Message", ""),
+        error_code=errors[0].get("ErrorCode", ""),
     )
 
 
@@ -172,24 +186,49 @@ def step_failure(emr: Any, cluster_id: ClusterId) -> str:
 
 
 # Whether a fresh cluster may do better, by the code of the cluster's end. A failed step is judged by the job's own
-# failure.json; where it left none the cause is unknown.
+# failure.json; where it left none, by what the driver's log ends with.
 _INFRASTRUCTURE = frozenset(
     {"INTERNAL_ERROR", "INSTANCE_FAILURE", "INSTANCE_FLEET_TIMEOUT", "BOOTSTRAP_FAILURE"}
 )
 _CONFIGURATION = frozenset({"VALIDATION_ERROR"})
+# EMR tells a want of capacity, too, as an error of validation or its own
+_NO_CAPACITY = re.compile(
+    r"insufficient.?(instance.?)?capacity|no.?capacity|spot.?(price|no.?capacity)|capacity.?not.?available",
+    re.I,
+)
+# YARN kills a container above its memory with 137 or 143 and says so; -100 is a container of a node that went away
+_OUT_OF_MEMORY = re.compile(
+    r"OutOfMemoryError|MemoryError|exceeding (physical |virtual )?memory limits|exit(ed with)? ?(code|status):? 137",
+    re.I,
+)
+_NODE_LOST = re.compile(r"lost\*? node|slave lost|node ?lost|exit (code|status):? -100|worker lost", re.I)
 
 
-def classify_end(status: ClusterStatus, *, attempt: int, step: str = "") -> Failure:
+def classify_end(status: ClusterStatus, *, attempt: int, step: str = "", log: str = "") -> Failure:
     """The failure of a cluster that did not end well and whose job left no ``failure.json``.
 
-    Infrastructure is retried, a mistaken configuration is not, an unknown cause once.
+    Infrastructure is retried; a mistaken configuration is not, nor is a want of memory, which the same size would meet
+    again; an unknown cause is retried once.
+
+    :param step: what EMR says of the failed step
+    :param log: the end of the driver's log
     """
     code = (status.reason_code or "unknown").lower()
     sentence = f"cluster {status.cluster_id} ended as {status.state}: {status.reason or code}"
+    if status.error_code:
+        sentence = f"{sentence} ({status.error_code})"
     if step:
         sentence = f"{sentence}; {step}"
+    if _NO_CAPACITY.search(f"{status.error_code} {status.reason}"):
+        return Failure("no_capacity", sentence, retry=True)
     if status.reason_code in _INFRASTRUCTURE:
         return Failure(code, sentence, retry=True)
     if status.reason_code in _CONFIGURATION:
         return Failure(code, sentence, retry=False)
+    if _OUT_OF_MEMORY.search(f"{step} {log}"):
+        return Failure(
+            "out_of_memory", f"{sentence}; the driver's log tells of a want of memory", retry=False
+        )
+    if _NODE_LOST.search(f"{step} {log}"):
+        return Failure("node_lost", f"{sentence}; the driver's log tells of a lost node", retry=True)
     return Failure(code, sentence, retry=attempt < 2)

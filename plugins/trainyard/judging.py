@@ -23,17 +23,22 @@ class Verdict:
 
     :param live: its cluster may still do its work; ``failure`` is none then
     :param failure: none where it is live or ended well
+    :param told_by_job: whether the job itself left word of it
+    :param emr_words: what EMR says of the cluster and its step
     """
 
     live: bool
     failure: Failure | None = None
+    told_by_job: bool = False
+    emr_words: str = ""
 
 
-def judge(attempt: Attempt, *, emr: Any, s3: Any) -> Verdict:
+def judge(attempt: Attempt, *, emr: Any, s3: Any, log: str = "") -> Verdict:
     """How the attempt stands; it must have a cluster.
 
     :param emr: a boto3 EMR client
     :param s3: a boto3 S3 client
+    :param log: the end of the driver's log, if it is known; it may tell what neither job nor EMR did
     """
     cluster_id = ClusterId(str(attempt.cluster_id))
     status = clusters.describe(emr, cluster_id)
@@ -41,10 +46,13 @@ def judge(attempt: Attempt, *, emr: Any, s3: Any) -> Verdict:
         return Verdict(live=True)
     if status.succeeded:
         return Verdict(live=False)
+    step = clusters.step_failure(emr, cluster_id)
+    words = "; ".join(filter(None, (status.words, step)))
     told = read_failure(s3, attempt.output_uri)
     if told is not None:
         place = f" ({told.place})" if told.place else ""
         sentence = f"{told.sentence}{place} [cluster {cluster_id}]"
-        return Verdict(live=False, failure=Failure(told.code, sentence, retry=told.code in _RETRIED))
-    step = clusters.step_failure(emr, cluster_id)
-    return Verdict(live=False, failure=clusters.classify_end(status, attempt=attempt.attempt, step=step))
+        failure = Failure(told.code, sentence, retry=told.code in _RETRIED)
+        return Verdict(live=False, failure=failure, told_by_job=True, emr_words=words)
+    failure = clusters.classify_end(status, attempt=attempt.attempt, step=step, log=log)
+    return Verdict(live=False, failure=failure, emr_words=words)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from airflow.providers.amazon.aws.sensors.emr import EmrStepSensor
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from trainyard import clusters, ledger
+from trainyard import clusters, connections, ledger
 from trainyard.clusters import Failure
 from trainyard.connections import AirflowClients
+from trainyard.driver_log import DriverLog, find_driver_log
 from trainyard.judging import judge
 from trainyard.launching import Order, end_attempt, give_up_at, replace_awaited
 from trainyard.ledger import Attempt, ClusterId
+from trainyard.operators.failure import failure_text
 from trainyard.operators.launch import (
     check_waited_input,
     clients_of,
@@ -22,9 +25,11 @@ from trainyard.operators.launch import (
     told_to_airflow,
 )
 from trainyard.operators.links import link_cluster
-from trainyard.operators.run_plan import CREATE_TASK
+from trainyard.operators.run_plan import CREATE_TASK, model_of, read_plan
 from trainyard.portfolio import Portfolio
-from trainyard.watcher import TrainingTrigger
+from trainyard.watcher import LogTrigger, TrainingTrigger
+
+_LOG_WAIT = timedelta(minutes=3)
 
 
 class WaitForTraining(EmrStepSensor):
@@ -74,7 +79,7 @@ class WaitForTraining(EmrStepSensor):
         check_waited_input(event, order_of(self.portfolio, self.model_name, context), context)
         self.execute(context)
 
-    def execute_complete(self, context: Any, event: Any = None) -> None:  # noqa: ARG002
+    def execute_complete(self, context: Any, event: Any = None) -> None:
         """Judge the attempt that was waited for.
 
         :param event: the trigger's payload, or "success" where ``airflow dags test`` resumes a success
@@ -84,15 +89,43 @@ class WaitForTraining(EmrStepSensor):
         app = AirflowClients(self.portfolio.connections).app
         attempt = ledger.attempts(app, event["training_id"])[event["attempt"] - 1]
         clients = AirflowClients(self.portfolio.connections, attempt.aws_conn_id)
-        verdict = judge(attempt, emr=clients.emr, s3=clients.s3)
+        log_uri = model_of(self.portfolio, self.model_name, read_plan(context)).cluster.log_uri
+        log = self._driver_log(attempt, log_uri)
+        verdict = judge(attempt, emr=clients.emr, s3=clients.s3, log=log.text if log else "")
         failure = verdict.failure
         if verdict.live:
             failure = Failure("overdue", f"cluster {attempt.cluster_id} did not end in time", retry=True)
             clusters.terminate(clients.emr, ClusterId(str(attempt.cluster_id)))
+        elif failure and log is None and not verdict.told_by_job and not event.get("log_waited"):
+            self._defer_for_log(attempt, log_uri)
         end_attempt(clients.app, attempt, failure)
         if failure is not None:
-            text = f"{failure.code}: {failure.sentence}"
-            raise AirflowException(text) if failure.retry else AirflowFailException(text)
+            told = failure_text(failure, verdict.emr_words, log=log, log_uri=log_uri, attempt=attempt)
+            raise AirflowException(told) if failure.retry else AirflowFailException(told)
+
+    def _driver_log(self, attempt: Attempt, log_uri: str) -> DriverLog | None:
+        """Best effort: the failure itself must be told whatever becomes of its log."""
+        try:
+            s3 = connections.s3_client(attempt.aws_conn_id)
+            return find_driver_log(s3, log_uri=log_uri, cluster_id=str(attempt.cluster_id))
+        except Exception:
+            self.log.warning("the driver's log could not be read", exc_info=True)
+            return None
+
+    def _defer_for_log(self, attempt: Attempt, log_uri: str) -> None:
+        """EMR brings logs to S3 minutes late: wait for it without a worker, and not for long."""
+        payload = {"training_id": attempt.training_id, "attempt": attempt.attempt, "log_waited": True}
+        give_up_at = datetime.now(timezone.utc) + _LOG_WAIT
+        self.defer(
+            trigger=LogTrigger(
+                payload=payload,
+                log_uri=log_uri,
+                cluster_id=str(attempt.cluster_id),
+                aws_conn_id=attempt.aws_conn_id,
+                give_up_at=give_up_at.isoformat(),
+            ),
+            method_name="execute_complete",
+        )
 
     def _attempt_to_await(self, clients: AirflowClients, order: Order, context: Any) -> Attempt:
         """The attempt that ``create_cluster`` left, unless an earlier try has waited for it: then a fresh one."""

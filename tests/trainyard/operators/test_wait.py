@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import gzip
 from typing import TYPE_CHECKING
 
 import pytest
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, TaskDeferred
+from airflow.triggers.base import TriggerEvent
 
 from trainyard import ledger
-from trainyard.watcher import TrainingTrigger
+from trainyard.watcher import LogTrigger, TrainingTrigger
 
 if TYPE_CHECKING:
     from conftest import Shop
@@ -52,7 +55,7 @@ def test_a_wait_whose_create_was_marked_success_by_hand_launches(shop: Shop) -> 
 
 
 def resumed(shop: Shop, trigger: TrainingTrigger) -> None:
-    event = {"training_id": trigger.training_id, "attempt": trigger.attempt}
+    event = {"training_id": trigger.training_id, "attempt": trigger.attempt, "log_waited": True}
     shop.waiting_task().execute_complete(shop.context(), event)
 
 
@@ -95,3 +98,57 @@ def test_the_judged_attempt_is_the_one_that_was_waited_for(shop: Shop) -> None:
         resumed(shop, trigger)
     assert shop.is_live(newer)
     assert [attempt.state for attempt in shop.attempts()] == ["ended", "launched"]
+
+
+def put_log(shop: Shop, cluster_id: str, name: str, *lines: str) -> None:
+    body = gzip.compress("\n".join(lines).encode())
+    shop.s3.put_object(Bucket=shop.bucket, Key=f"logs/{cluster_id}/{name}", Body=body)
+
+
+DRIVER = "containers/application_1_0001/container_1_0001_01_000001/stderr.gz"
+
+
+def test_a_failure_without_a_word_waits_for_its_log_without_a_worker(shop: Shop) -> None:
+    trigger = shop.wait()
+    shop.emr.terminate_job_flows(JobFlowIds=[trigger.cluster_id])
+    event = {"training_id": trigger.training_id, "attempt": 1}
+    with pytest.raises(TaskDeferred) as deferred:
+        shop.waiting_task().execute_complete(shop.context(), event)
+    log_trigger = deferred.value.trigger
+    assert isinstance(log_trigger, LogTrigger)
+    assert log_trigger.payload == {**event, "log_waited": True}
+    put_log(shop, trigger.cluster_id, DRIVER, "something", "went wrong")
+
+    async def first() -> TriggerEvent:
+        return await anext(aiter(log_trigger.run()))
+
+    resumed_with = asyncio.run(first()).payload
+    with pytest.raises(AirflowException, match="went wrong"):
+        shop.waiting_task().execute_complete(shop.context(), resumed_with)
+
+
+def test_the_error_tells_emr_s_reason_the_end_of_the_driver_s_log_and_the_places(shop: Shop) -> None:
+    trigger = shop.wait()
+    put_log(shop, trigger.cluster_id, "steps/s-1/stderr.gz", "spark-submit says little")
+    put_log(shop, trigger.cluster_id, DRIVER, *(f"line {number}" for number in range(100)))
+    shop.emr.terminate_job_flows(JobFlowIds=[trigger.cluster_id])
+    with pytest.raises(AirflowException) as error:
+        resumed(shop, trigger)
+    told = str(error.value)
+    assert f"cluster {trigger.cluster_id} ended as TERMIN" in told
+    assert "Terminated by user request" in told
+    assert f"s3://{shop.bucket}/logs/{trigger.cluster_id}/{DRIVER}" in told
+    assert "line 60" in told
+    assert "line 99" in told
+    assert "line 59" not in told
+    assert shop.attempts()[0].output_uri in told
+    assert "spark-submit says little" not in told
+
+
+def test_a_log_that_never_comes_is_named_by_its_place(shop: Shop) -> None:
+    trigger = shop.wait()
+    shop.emr.terminate_job_flows(JobFlowIds=[trigger.cluster_id])
+    with pytest.raises(
+        AirflowException, match=f"logs: s3://{shop.bucket}/logs/{trigger.cluster_id}/ .none has come yet"
+    ):
+        resumed(shop, trigger)

@@ -1,0 +1,72 @@
+"""Which ends a fresh cluster may mend."""
+
+from __future__ import annotations
+
+import pytest
+
+from trainyard.clusters import ClusterStatus, classify_end
+from trainyard.ledger import ClusterId
+
+
+def end(code: str, reason: str = "", *, error: str = "") -> ClusterStatus:
+    return ClusterStatus(ClusterId("j-1"), "TERMINATED_WITH_ERRORS", code, reason, error)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (end("INTERNAL_ERROR", "Master instance failed"), "internal_error"),
+        (
+            end("INSTANCE_FAILURE", "The master node was terminated by a spot interruption"),
+            "instance_failure",
+        ),
+        (end("INSTANCE_FLEET_TIMEOUT"), "instance_fleet_timeout"),
+        (
+            end("BOOTSTRAP_FAILURE", "On the master instance, bootstrap action 1 returned 1"),
+            "bootstrap_failure",
+        ),
+        (
+            end("VALIDATION_ERROR", "no more", error="INTERNAL_ERROR_EC2_INSUFFICIENT_CAPACITY_AZ"),
+            "no_capacity",
+        ),
+        (end("VALIDATION_ERROR", "Insufficient capacity for instance type m7g.large"), "no_capacity"),
+        (end("INTERNAL_ERROR", error="INTERNAL_ERROR_SPOT_NO_CAPACITY_PRIMARY"), "no_capacity"),
+    ],
+)
+def test_want_of_instances_is_mended_by_a_fresh_cluster_however_often(
+    status: ClusterStatus, code: str
+) -> None:
+    failure = classify_end(status, attempt=5)
+    assert (failure.code, failure.retry) == (code, True)
+
+
+def test_a_mistaken_configuration_is_not_retried() -> None:
+    failure = classify_end(end("VALIDATION_ERROR", "The subnet subnet-1 does not exist"), attempt=1)
+    assert (failure.code, failure.retry) == ("validation_error", False)
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        "java.lang.OutOfMemoryError: Java heap space",
+        "Container killed by YARN for exceeding physical memory limits.",
+        "Container exited with exit code: 137",
+        "MemoryError",
+    ],
+)
+def test_a_want_of_memory_is_not_retried_at_the_same_size(log: str) -> None:
+    failure = classify_end(end("STEP_FAILURE"), attempt=1, log=log)
+    assert (failure.code, failure.retry) == ("out_of_memory", False)
+
+
+@pytest.mark.parametrize(
+    "log", ["Container released on a *lost* node", "ExecutorLostFailure (slave lost)", "Exit status: -100."]
+)
+def test_a_lost_node_is_retried(log: str) -> None:
+    failure = classify_end(end("STEP_FAILURE"), attempt=5, log=log)
+    assert (failure.code, failure.retry) == ("node_lost", True)
+
+
+def test_an_unknown_cause_is_retried_once() -> None:
+    assert classify_end(end("STEP_FAILURE"), attempt=1, log="KeyError: 'x'").retry
+    assert not classify_end(end("STEP_FAILURE"), attempt=2, log="KeyError: 'x'").retry
