@@ -67,6 +67,18 @@ class ClusterStatus:
         return self.ended and self.reason_code == "ALL_STEPS_COMPLETED"
 
 
+@dataclass(frozen=True)
+class ActiveCluster:
+    """What ListClusters says of a cluster beside its state.
+
+    :param created_at: aware
+    """
+
+    cluster_id: ClusterId
+    name: str
+    created_at: datetime
+
+
 class LaunchRefusedError(Exception):
     """EMR refused a RunJobFlow request for what it asks; a retry would be refused as well."""
 
@@ -134,6 +146,24 @@ def active_cluster_ids(emr: Any) -> frozenset[ClusterId]:
     """The clusters of the account and region that hold instances, whoever launched them."""
     pages = emr.get_paginator("list_clusters").paginate(ClusterStates=list(ACTIVE_STATES))
     return frozenset(ClusterId(cluster["Id"]) for page in pages for cluster in page["Clusters"])
+
+
+def live_clusters(emr: Any) -> list[ActiveCluster]:
+    """The clusters of the account and region that do not end yet."""
+    pages = emr.get_paginator("list_clusters").paginate(ClusterStates=list(LIVE_STATES))
+    return [
+        ActiveCluster(
+            ClusterId(cluster["Id"]), cluster["Name"], cluster["Status"]["Timeline"]["CreationDateTime"]
+        )
+        for page in pages
+        for cluster in page["Clusters"]
+    ]
+
+
+def tags_of(emr: Any, cluster_id: ClusterId) -> dict[str, str]:
+    """The cluster's tags, which no list tells."""
+    tags = emr.describe_cluster(ClusterId=cluster_id)["Cluster"].get("Tags", ())
+    return {tag["Key"]: tag.get("Value", "") for tag in tags}
 
 
 def find_by_name(

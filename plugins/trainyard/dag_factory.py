@@ -26,6 +26,7 @@ from trainyard.operators import (
     Judge,
     Plan,
     Publish,
+    Reap,
     Rollback,
     WaitForTraining,
     answer_form,
@@ -42,6 +43,10 @@ models' settings, and `publish` (empty: yes, unless settings are overridden).
 _ROLLBACK_DOCUMENTATION = """
 Lets another version of a model serve, and pins it, so that the next night's run does not undo it; or pins or unpins
 what serves. Who did it and why is in the log of activations (`trainyard history`).
+"""
+_REAPER_DOCUMENTATION = """
+Ends this deployment's clusters that by the ledger and their run nobody owns, and those over age; no others. Where
+Airflow does not say how its runs stand, only those over age. `trainyard reap --dry-run` says what it would end.
 """
 _AWS_RETRIES = {"retries": 3, "retry_delay": timedelta(seconds=30), "retry_exponential_backoff": True}
 
@@ -115,6 +120,26 @@ def rollback_dag(*, app_db: str = "app_db") -> DAG:
         doc_md=_ROLLBACK_DOCUMENTATION,
     ) as dag:
         Rollback(task_id="rollback", app_db=app_db, retries=2, retry_delay=timedelta(seconds=30))
+    return dag
+
+
+def reaper_dag(*, app_db: str = "app_db") -> DAG:
+    """The DAG that ends clusters that outlived their need, every hour: whatever left them, they cost money.
+
+    :param app_db: Airflow connection to the application database
+    """
+    with DAG(
+        dag_id="reaper",
+        description="Ends clusters of this deployment that no run owns, or that are over age.",
+        schedule=CronTriggerTimetable("17 * * * *", timezone="UTC"),
+        start_date=datetime(2026, 1, 1, tzinfo=ZoneInfo("UTC")),
+        catchup=False,
+        max_active_runs=1,
+        is_paused_upon_creation=False,
+        tags=["trainyard"],
+        doc_md=_REAPER_DOCUMENTATION,
+    ) as dag:
+        Reap(task_id="reap", app_db=app_db, **_AWS_RETRIES)
     return dag
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typer
 
-from trainyard.cli import keeping, portfolios, rollback, scoring, serving, thresholds
+from trainyard.cli import keeping, portfolios, reaping, rollback, scoring, serving, thresholds
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -28,6 +28,7 @@ app.command("score")(scoring.score)
 app.command("threshold")(thresholds.threshold)
 app.command("prune")(keeping.prune)
 app.command("roles")(keeping.roles)
+app.command("reap")(reaping.reap)
 
 
 def main() -> None:

@@ -83,6 +83,24 @@ _SELECT_MANY = text(
     """  # noqa: S608
 )
 
+_SELECT_BY_NAME = text(f"SELECT {_COLUMNS} FROM operations.attempt WHERE cluster_name = ANY(:names)")  # noqa: S608
+
+_SELECT_WITHOUT_CLUSTER = text(
+    f"""
+    SELECT {_COLUMNS} FROM operations.attempt
+    WHERE deployment = :deployment AND state IN ('queued', 'intended')
+      AND intended_at < clock_timestamp() - interval '1 hour'
+    """  # noqa: S608
+)
+
+_CONNECTIONS = text(
+    """
+    SELECT DISTINCT aws_conn_id FROM operations.attempt
+    WHERE deployment = :deployment AND intended_at > clock_timestamp() - interval '1 month'
+    ORDER BY aws_conn_id
+    """
+)
+
 _INSERT = text(
     f"""
     INSERT INTO operations.attempt
@@ -216,6 +234,26 @@ def attempts_by_training(app: Engine, training_ids: list[TrainingId]) -> dict[Tr
         for row in connection.execute(_SELECT_MANY, {"training_ids": training_ids}).mappings():
             found[row["training_id"]].append(_attempt(row))
     return found
+
+
+def attempts_by_cluster_name(app: Engine, names: list[str]) -> dict[str, Attempt]:
+    """The attempts that clusters of these names belong to, by name."""
+    with app.connect() as connection:
+        rows = connection.execute(_SELECT_BY_NAME, {"names": names}).mappings()
+        return {row["cluster_name"]: _attempt(row) for row in rows}
+
+
+def attempts_without_cluster(app: Engine, deployment: str) -> list[Attempt]:
+    """A deployment's unfinished attempts that have had no cluster for an hour: queued, or given up on the way."""
+    with app.connect() as connection:
+        rows = connection.execute(_SELECT_WITHOUT_CLUSTER, {"deployment": deployment}).mappings()
+        return [_attempt(row) for row in rows]
+
+
+def aws_connections(app: Engine, deployment: str) -> list[str]:
+    """Ids of the Airflow connections that a deployment launched clusters by within the last month."""
+    with app.connect() as connection:
+        return list(connection.execute(_CONNECTIONS, {"deployment": deployment}).scalars())
 
 
 def record_request(app: Engine, *, training_id: TrainingId, attempt: int, request_sha256: Sha256) -> Attempt:

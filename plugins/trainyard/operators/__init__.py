@@ -9,6 +9,7 @@ from trainyard.operators.freshness import Freshness
 from trainyard.operators.judge import Judge
 from trainyard.operators.plan import Plan
 from trainyard.operators.publish import Publish
+from trainyard.operators.reap import Reap
 from trainyard.operators.rollback import ACTIONS, Rollback
 from trainyard.operators.run_plan import (
     APPROVE_TASK,
@@ -35,6 +36,7 @@ __all__ = [
     "Judge",
     "Plan",
     "Publish",
+    "Reap",
     "Rollback",
     "RunPlan",
     "WaitForTraining",
