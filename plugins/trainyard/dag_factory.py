@@ -6,11 +6,13 @@ and adding one moves nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from airflow.sdk import DAG, BaseOperator, CronTriggerTimetable, Param, TaskGroup
+from airflow.sdk import DAG, BaseOperator, CronTriggerTimetable, Param, TaskGroup, get_parsing_context
+from airflow.sdk.definitions.param import ParamsDict
 
 from trainyard.operators import (
     ACTIONS,
@@ -31,7 +33,7 @@ from trainyard.operators import (
     WaitForTraining,
     answer_form,
 )
-from trainyard.portfolio import Approval, Portfolio, load_portfolio
+from trainyard.portfolio import Approval, Portfolio, PortfolioOfOne, load_one_model, load_portfolio
 
 _DOCUMENTATION = """
 Each model is trained on an EMR cluster of its own; what is good is published in one switch, and `freshness` turns the
@@ -59,14 +61,31 @@ def portfolio_dag(dag_file: str) -> DAG:
         DAG's import error
     """
     path = Path(dag_file)
-    return build_dag(load_portfolio(path.parent / "portfolios" / f"{path.stem}.yaml"))
+    file = path.parent / "portfolios" / f"{path.stem}.yaml"
+    one = _of_this_task(file)
+    if one is not None:
+        return build_dag(one.portfolio, model_names=one.model_names)
+    return build_dag(load_portfolio(file))
 
 
-def build_dag(portfolio: Portfolio) -> DAG:
-    """The DAG of a portfolio."""
+def _of_this_task(file: Path) -> PortfolioOfOne | None:
+    """On a worker that runs a task of one model, that model alone: a thousand would cost it a second each time."""
+    context = get_parsing_context()
+    model, _, task = (context.task_id or "").rpartition(".")
+    if context.dag_id != file.stem or task not in {CREATE_TASK, WAIT_TASK}:
+        return None
+    return load_one_model(file, model)
+
+
+def build_dag(portfolio: Portfolio, *, model_names: Sequence[str] | None = None) -> DAG:
+    """The DAG of a portfolio.
+
+    :param model_names: all models that a run may choose, where the portfolio holds only one of them
+    """
+    names = sorted(portfolio.models) if model_names is None else list(model_names)
     dag = DAG(
         dag_id=portfolio.name,
-        description=f"Trains and publishes {len(portfolio.models)} models, each on an EMR cluster of its own.",
+        description=f"Trains and publishes {len(names)} models, each on an EMR cluster of its own.",
         schedule=portfolio.schedule
         and CronTriggerTimetable(portfolio.schedule, timezone=portfolio.time_zone),
         start_date=datetime.combine(
@@ -75,7 +94,6 @@ def build_dag(portfolio: Portfolio) -> DAG:
         catchup=False,
         tags=[*portfolio.tags],
         default_args={"owner": portfolio.owner},
-        params=_params(portfolio),
         doc_md=_DOCUMENTATION,
     )
     after_waits: list[BaseOperator]
@@ -100,6 +118,8 @@ def build_dag(portfolio: Portfolio) -> DAG:
                 )
             plan >> create >> wait >> after_waits
         publish >> freshness
+    # last: each task would else be made with a copy of them, and of all models' names in them
+    dag.params = ParamsDict(_params(names))
     return dag
 
 
@@ -172,8 +192,7 @@ def _judge(portfolio: Portfolio, approval: Approval, publish: Publish) -> Judge:
     return judge
 
 
-def _params(portfolio: Portfolio) -> dict[str, Param]:
-    names = sorted(portfolio.models)
+def _params(names: list[str]) -> dict[str, Param]:
     return {
         "models": Param(
             [],

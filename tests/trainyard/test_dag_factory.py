@@ -13,7 +13,7 @@ from airflow.providers.amazon.aws.operators.emr import EmrCreateJobFlowOperator
 from airflow.providers.amazon.aws.sensors.emr import EmrStepSensor
 from airflow.serialization.serialized_objects import DagSerialization
 
-from trainyard.dag_factory import portfolio_dag
+from trainyard.dag_factory import portfolio_dag, reaper_dag
 from trainyard.portfolio import PortfolioError
 
 PORTFOLIO = """
@@ -105,3 +105,63 @@ def test_a_broken_portfolio_is_an_import_error_that_names_the_place(dag_file: Pa
     path.write_text(path.read_text().replace("num_features: 20", "num_featurs: 20"))
     with pytest.raises(PortfolioError, match=r"shop\.yaml:\d+: model apple, num_featurs"):
         portfolio_dag(str(dag_file))
+
+
+def on_a_worker(monkeypatch: pytest.MonkeyPatch, task_id: str) -> None:
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "shop")
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_TASK_ID", task_id)
+
+
+@pytest.mark.parametrize("task", ["create_cluster", "wait_for_training"])
+def test_a_worker_builds_its_own_model_s_tasks_and_no_other_s(
+    dag_file: Path, monkeypatch: pytest.MonkeyPatch, task: str
+) -> None:
+    whole = portfolio_dag(str(dag_file))
+    on_a_worker(monkeypatch, f"apple.{task}")
+    dag = portfolio_dag(str(dag_file))
+    assert sorted(dag.task_ids) == [
+        "apple.create_cluster",
+        "apple.wait_for_training",
+        "freshness",
+        "plan",
+        "publish",
+    ]
+    own = dag.get_task(f"apple.{task}")
+    assert own.portfolio.models["apple"] == whole.get_task(f"apple.{task}").portfolio.models["apple"]
+    assert own.portfolio.sha256 == whole.get_task("plan").portfolio.sha256
+    # a run that chose another model is one of this DAG all the same
+    assert dag.params["models"] == []
+    assert dag.params.get_param("models").schema["items"] == {"enum": ["apple", "zebra"]}
+
+
+@pytest.mark.parametrize("task_id", ["plan", "publish", "freshness", "pear.create_cluster"])
+def test_tasks_of_the_whole_run_are_built_with_all_models(
+    dag_file: Path, monkeypatch: pytest.MonkeyPatch, task_id: str
+) -> None:
+    on_a_worker(monkeypatch, task_id)
+    assert len(portfolio_dag(str(dag_file)).task_ids) == 7
+
+
+def test_how_many_models_must_be_fresh_is_not_held_against_the_one_of_a_worker(
+    dag_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = dag_file.parent / "portfolios" / "shop.yaml"
+    path.write_text(path.read_text() + "min_fresh: 2\n")
+    on_a_worker(monkeypatch, "apple.create_cluster")
+    assert portfolio_dag(str(dag_file)).has_task("apple.create_cluster")
+
+
+def test_a_mistake_in_another_model_is_no_worker_s_of_this_one(
+    dag_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = dag_file.parent / "portfolios" / "shop.yaml"
+    path.write_text(path.read_text().replace("zebra:", "zebra: {num_featurs: 1}"))
+    on_a_worker(monkeypatch, "apple.create_cluster")
+    assert portfolio_dag(str(dag_file)).has_task("apple.create_cluster")
+
+
+def test_the_reaper_runs_every_hour_and_is_not_paused() -> None:
+    dag = reaper_dag()
+    assert dag.task_ids == ["reap"]
+    assert dag.timetable.expression == "17 * * * *"
+    assert dag.is_paused_upon_creation is False

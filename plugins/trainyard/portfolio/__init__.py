@@ -10,7 +10,7 @@ from trainyard.portfolio.gate import Approval, Bound, Gate
 from trainyard.portfolio.inputs import Inputs, InputSplit, NegativesKept
 from trainyard.portfolio.instances import InstanceGroup, WorkerGroup
 from trainyard.portfolio.learners import Learner
-from trainyard.portfolio.load import load_portfolio
+from trainyard.portfolio.load import PortfolioOfOne, load_one_model, load_portfolio
 from trainyard.portfolio.mistakes import Mistake, PortfolioError
 from trainyard.portfolio.overrides import overridden
 from trainyard.portfolio.schema import json_schema
@@ -34,9 +34,11 @@ __all__ = [
     "NegativesKept",
     "Portfolio",
     "PortfolioError",
+    "PortfolioOfOne",
     "Threshold",
     "WorkerGroup",
     "json_schema",
+    "load_one_model",
     "load_portfolio",
     "overridden",
 ]

@@ -12,6 +12,8 @@ import yaml
 
 from trainyard.portfolio.construct import TOO_DEEP, Constructor, Finding, Path, YamlSyntaxError
 
+_TAGS = "tag:yaml.org,2002"
+
 try:
     from yaml import CSafeLoader as _Loader
 except ImportError:  # PyYAML built without libyaml
@@ -58,8 +60,11 @@ class Source:
         return self._steps[id(node)].get(part)
 
 
-def read_source(content: bytes) -> Source:
-    """The values and lines of a YAML text; raises YamlSyntaxError where it is none."""
+def read_source(content: bytes, *, only_model: str | None = None) -> Source:
+    """The values and lines of a YAML text; raises YamlSyntaxError where it is none.
+
+    :param only_model: the one model whose values are wanted; the others' are null then, and not even looked at
+    """
     try:
         root = yaml.compose(content, Loader=_Loader)
     except yaml.YAMLError as error:
@@ -67,6 +72,8 @@ def read_source(content: bytes) -> Source:
     except RecursionError as error:
         raise YamlSyntaxError(TOO_DEEP) from error
     source = Source(root)
+    if only_model is not None:
+        _leave_out_other_models(root, only_model)
     if root is not None:
         source.values = Constructor(source.findings).value(root, ())
     return source
@@ -89,3 +96,11 @@ def _steps(node: yaml.CollectionNode) -> dict[str | int, tuple[yaml.Node, yaml.N
         scalars = ((key, value) for key, value in reversed(node.value) if isinstance(key.value, str))
         return {key.value: (key, value) for key, value in scalars}
     return {place: (item, item) for place, item in enumerate(node.value)}
+
+
+def _leave_out_other_models(root: yaml.Node | None, name: str) -> None:
+    """Make nothing of models but one; an alias of what stands in another stays what it was."""
+    for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
+        if key.value == "models" and isinstance(value, yaml.MappingNode):
+            nothing = yaml.ScalarNode(f"{_TAGS}:null", "")
+            value.value = [(model, own if model.value == name else nothing) for model, own in value.value]
