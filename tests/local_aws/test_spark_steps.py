@@ -106,3 +106,45 @@ def test_a_failing_spark_step_says_why_and_keeps_what_it_wrote(aws: Any, code: s
     assert "the labels are wrong" in aws.text(code, log_file)
     assert never_run["Status"]["State"] == "CANCELLED"
     assert "out/_SUCCESS" in aws.keys(code, "out/")
+
+
+CROWD = """
+import sys
+from pyspark.sql import SparkSession, functions as F
+
+spark = SparkSession.builder.getOrCreate()
+source, target, number = sys.argv[1], sys.argv[2], int(sys.argv[3])
+rows = spark.read.text(source).withColumn("number", F.lit(number))
+for _ in range(3):
+    rows.write.mode("overwrite").partitionBy("number").parquet(target)
+assert spark.read.parquet(target).count() == rows.count()
+"""
+
+
+def test_several_spark_steps_at_once_read_the_same_and_write_their_own(
+    aws: Any, bucket: str, step: Any
+) -> None:
+    aws.put(bucket, "crowd.py", CROWD)
+    for part in range(5):
+        aws.put(bucket, f"in/part-{part}.txt", "".join(f"{part} {line}\n" for line in range(100)))
+    steps = [
+        step(
+            *("spark-submit", f"s3://{bucket}/crowd.py", f"s3://{bucket}/in/"),
+            *(f"s3://{bucket}/out/step-{number}", str(number)),
+            name=f"step {number}",
+            on_failure="CONTINUE",
+        )
+        for number in range(4)
+    ]
+    clusters = [
+        aws.launch(*steps[:2], StepConcurrencyLevel=2),
+        aws.launch(*steps[2:], StepConcurrencyLevel=2),
+    ]
+    for cluster_id in clusters:
+        aws.wait_for_end(cluster_id, seconds=240)
+        assert aws.step_states(cluster_id) == ["COMPLETED", "COMPLETED"], aws.steps(cluster_id)
+    for number in range(4):
+        below = aws.keys(bucket, f"out/step-{number}/")
+        assert f"out/step-{number}/_SUCCESS" in below
+        assert any(key.startswith(f"out/step-{number}/number={number}/part-") for key in below)
+        assert not [key for key in below if "_temporary" in key]

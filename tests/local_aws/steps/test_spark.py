@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from local_aws.steps.failures import Cause, find_cause
-from local_aws.steps.hadoop import folders
+from local_aws.steps.hadoop import folders, s3a
 from local_aws.steps.spark import (
     LocalSpark,
     SparkArgumentError,
@@ -139,3 +139,53 @@ def test_a_failure_is_named_from_the_log_that_says_it(
     stdout: list[str], stderr: list[str], cause: Cause
 ) -> None:
     assert find_cause(stdout=stdout, stderr=stderr, desks_folder=Path("/desks")) == cause
+
+
+def test_spark_env_and_core_site_reach_the_step_but_for_what_this_machine_decides() -> None:
+    exported = {"MODEL_STAGE": "night", "PYSPARK_PYTHON": "/usr/bin/python3.11", "AWS_PROFILE": "prod"}
+    configurations = [
+        {
+            "Classification": "spark-env",
+            "Configurations": [{"Classification": "export", "Properties": exported}],
+        },
+        {
+            "Classification": "core-site",
+            "Properties": {
+                "io.file.buffer.size": "65536",
+                "fs.s3a.endpoint": "https://elsewhere.example.com",
+            },
+        },
+    ]
+    made = local_command(
+        parse_spark_submit(["job.py"]),
+        configurations=configurations,
+        machine=MACHINE,
+        hadoop=folders({}),
+        folder=Path("/step"),
+    )
+    assert made.environment["MODEL_STAGE"] == "night"
+    assert made.environment["PYSPARK_PYTHON"] == "/python"
+    assert "AWS_PROFILE" not in made.environment
+    site = made.files[Path("/step/conf/core-site.xml")]
+    assert "<name>io.file.buffer.size</name><value>65536</value>" in site
+    assert "elsewhere" not in site
+    assert [note for note in made.notes if "spark-env" in note or "core-site" in note] == [
+        "local_aws: spark-env PYSPARK_PYTHON=/usr/bin/python3.11 does not apply on this machine",
+        "local_aws: spark-env AWS_PROFILE=prod does not apply on this machine",
+        "local_aws: core-site fs.s3a.endpoint=https://elsewhere.example.com does not apply on this machine",
+    ]
+
+
+def test_the_real_s3a_gets_its_jars_last_and_no_keys_but_those_named() -> None:
+    hadoop = s3a("http://127.0.0.1:1", access_key="k", secret_key="s", jars=(Path("/a.jar"), Path("/b.jar")))
+    made = local_command(
+        parse_spark_submit(["job.py"]),
+        configurations=[],
+        machine=MACHINE,
+        hadoop=hadoop,
+        folder=Path("/step"),
+    )
+    assert made.environment["SPARK_DIST_CLASSPATH"] == "/a.jar:/b.jar"
+    site = made.files[Path("/step/conf/core-site.xml")]
+    assert "<name>fs.s3a.endpoint</name><value>http://127.0.0.1:1</value>" in site
+    assert "SimpleAWSCredentialsProvider" in site
