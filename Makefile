@@ -30,8 +30,12 @@ test: .venv/ready ## the test suite
 	@exec $(BIN)/pytest $(AT_ONCE)
 
 .PHONY: test-spark4
-test-spark4: .venv-spark4/ready ## the job's tests on Spark 4, where there is a full JDK 17 or 21
+test-spark4: .venv-spark4/ready ## the job's tests and local_aws's Spark steps on Spark 4, where there is a full JDK 17 or 21
 	@exec bash .ci/test-spark4
+
+.PHONY: test-aws-clients
+test-aws-clients: .venv-aws-cli/ready .venv-deferrable/ready ## the AWS CLI and Airflow's stock EMR operators, deferrable too, against local_aws
+	@exec $(BIN)/pytest tests/aws_clients --aws-clients
 
 .PHONY: fidelity test-fidelity
 fidelity: .venv/ready ## fetch the jars of Hadoop's S3A with Maven, for s3:// as on EMR

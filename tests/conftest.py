@@ -32,6 +32,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--spark4", metavar="PATH", help="environment with PySpark 4.0, for clusters of emr-spark-8 releases"
     )
+    parser.addoption(
+        "--aws-clients",
+        action="store_true",
+        help="run the tests that need environments of AWS's other clients",
+    )
 
 
 def free_port() -> int:
