@@ -39,6 +39,10 @@ class NamesAsFiles:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, headers = _path_style(scope)
         _, _, key = path.lstrip("/").partition("/")
+        if _is_form(scope):
+            # the name lies within the form, where no mark would reach it
+            await _refuse(send)
+            return
         if not key and _is_batch_delete(scope):
             body = _KEY_END.sub(rb" \1", await _whole(receive))
             receive = _once(body)
@@ -87,9 +91,12 @@ class _NamesRestored:
 
 
 def sweep_unfinished(data_folder: Path) -> None:
-    """Remove what a killed process left half written: files that carry no mark are no objects."""
-    for path in data_folder.rglob("*"):
-        if path.is_file() and not path.name.endswith((_MARK, f"{_MARK}.meta.json")):
+    """Remove what a killed process left half written, which the emulator would take for objects.
+
+    It writes `<file>.tmp` first; an object's own file, even that of `a.tmp`, ends in the mark.
+    """
+    for path in data_folder.rglob(f"*{_MARK}*.tmp"):
+        if path.name.endswith((f"{_MARK}.tmp", f"{_MARK}.meta.json.tmp")):
             path.unlink()
 
 
@@ -105,6 +112,21 @@ def _path_style(scope: Scope) -> tuple[str, list[tuple[bytes, bytes]]]:
 
 def _is_batch_delete(scope: Scope) -> bool:
     return scope["method"] == "POST" and "delete" in _parameters(scope["query_string"])
+
+
+def _is_form(scope: Scope) -> bool:
+    """A page's form upload (POST Object)."""
+    return scope["method"] == "POST" and any(
+        name == b"content-type" and value.startswith(b"multipart/form-data")
+        for name, value in scope["headers"]
+    )
+
+
+async def _refuse(send: Send) -> None:
+    body = b"<Error><Code>NotImplemented</Code><Message>local_aws takes no form uploads</Message></Error>"
+    headers = [(b"content-type", b"application/xml"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 501, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 def _is_upload_call(scope: Scope) -> bool:

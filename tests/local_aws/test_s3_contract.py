@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -75,6 +76,10 @@ def test_objects_survive_a_kill_whatever_their_names(
     aws.s3.delete_object(Bucket="full", Key="a~")
     upload_in_parts(aws, "full", "parts")
     server.stop(signal.SIGKILL)
+    # what the emulator writes first of an object and of its description
+    (folder,) = tmp_path.glob("s3/*/full")
+    for draft in ("half .tmp", "a.tmp .meta.json.tmp"):
+        (folder / draft).write_bytes(b"hal")
     server.start()
     assert pages(aws, "full") == sorted({*AWKWARD, "parts"} - {"a~"})
     for key in set(AWKWARD) - {"a~"}:
@@ -245,6 +250,16 @@ def test_what_is_not_there_is_said_in_awss_words(aws: Any, bucket: str) -> None:
 
 def test_a_bucket_with_objects_is_not_deleted(aws: Any, full: str) -> None:
     assert code_of(lambda: aws.s3.delete_bucket(Bucket=full)) == "BucketNotEmpty"
+
+
+def test_a_form_upload_is_refused_by_name(aws: Any, bucket: str) -> None:
+    form = urllib.request.Request(
+        f"{aws.url}/{bucket}", data=b"--x--", headers={"Content-Type": "multipart/form-data; boundary=x"}
+    )
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(form, timeout=10)
+    assert refused.value.code == 501
+    assert b"no form uploads" in refused.value.read()
 
 
 def test_a_presigned_link_works_with_any_keys(aws: Any, bucket: str) -> None:

@@ -148,3 +148,37 @@ def test_several_spark_steps_at_once_read_the_same_and_write_their_own(
         assert f"out/step-{number}/_SUCCESS" in below
         assert any(key.startswith(f"out/step-{number}/number={number}/part-") for key in below)
         assert not [key for key in below if "_temporary" in key]
+
+
+LIVE = """
+import sys, time
+from pyspark.sql import SparkSession
+
+spark = SparkSession.builder.getOrCreate()
+root = sys.argv[1]
+spark.range(3).coalesce(1).write.csv(f"{root}from-step")
+path = spark._jvm.org.apache.hadoop.fs.Path
+files = path(root).getFileSystem(spark.sparkContext._jsc.hadoopConfiguration())
+while not files.exists(path(f"{root}from-test")):
+    time.sleep(0.2)
+print("root", sorted(status.getPath().getName() for status in files.listStatus(path(root))))
+"""
+
+
+def test_with_the_real_s3a_a_step_and_others_see_each_other_at_once(
+    aws: Any, bucket: str, step: Any, until: Any, pytestconfig: pytest.Config
+) -> None:
+    if not pytestconfig.getoption("--s3a-jars"):
+        pytest.skip("only the real S3A is live: `make test-fidelity`")
+    aws.put(bucket, "live.py", LIVE)
+    cluster_id = aws.launch(
+        step("spark-submit", f"s3://{bucket}/live.py", f"s3://{bucket}/"), LogUri=f"s3://{bucket}/logs"
+    )
+    until(lambda: "from-step/_SUCCESS" in aws.keys(bucket), "what the step wrote is there", seconds=120)
+    assert aws.step_states(cluster_id) == ["RUNNING"]
+    aws.put(bucket, "from-test", "x")
+    aws.wait_for_end(cluster_id)
+    (done,) = aws.steps(cluster_id)
+    assert done["Status"]["State"] == "COMPLETED"
+    out = aws.text(bucket, f"logs/{cluster_id}/steps/{done['Id']}/stdout.gz")
+    assert "root ['from-step', 'from-test', 'live.py']" in out
