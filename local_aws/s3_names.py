@@ -29,7 +29,7 @@ _KEY_END = re.compile(rb"(</(?:\w+:)?Key>)")
 _SIGNING = re.compile(
     r"x-amz-(?:algorithm|credential|date|expires|security-token|signature|signedheaders)", re.I
 )
-_OWN_HOST = re.compile(r"(?:(?P<bucket>[a-z0-9][a-z0-9.-]+?)\.)?(?:s3\.)?localhost(?::\d+)?")
+_OWN_HOST = re.compile(r"(?:(?P<bucket>(?!s3\.)[a-z0-9][a-z0-9.-]+?)\.)?(?:s3\.)?localhost(?::\d+)?")
 
 
 class NamesAsFiles:

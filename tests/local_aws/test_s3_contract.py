@@ -269,10 +269,19 @@ def test_a_presigned_link_works_with_any_keys(aws: Any, bucket: str) -> None:
         assert answer.read() == b"text"
 
 
-def test_a_bucket_in_the_hosts_name_is_the_same_bucket(aws: Any, bucket: str) -> None:
+@pytest.mark.parametrize(
+    ("host", "path"),
+    [
+        ("{bucket}.localhost", "/a/b"),
+        ("{bucket}.s3.localhost", "/a/b"),
+        ("s3.localhost", "/{bucket}/a/b"),
+        ("localhost", "/{bucket}/a/b"),
+    ],
+)
+def test_a_bucket_in_the_hosts_name_is_the_same_bucket(aws: Any, bucket: str, host: str, path: str) -> None:
     aws.put(bucket, "a/b", "text")
-    port = aws.url.rpartition(":")[2]
-    request = urllib.request.Request(f"{aws.url}/a/b", headers={"Host": f"{bucket}.localhost:{port}"})
+    named = {"Host": f"{host.format(bucket=bucket)}:{aws.url.rpartition(':')[2]}"}
+    request = urllib.request.Request(aws.url + path.format(bucket=bucket), headers=named)
     with urllib.request.urlopen(request, timeout=10) as answer:
         assert answer.read() == b"text"
 
