@@ -183,6 +183,26 @@ def test_an_unknown_conf_key_ends_the_run_before_a_cluster_is_launched(airflow: 
     )
 
 
+def test_the_rollback_dag_takes_a_model_back_in_the_name_of_who_asked(airflow: Airflow, runs: Runs) -> None:
+    assert airflow.end_of(runs.one_model) == "success"
+    query = "SELECT version_id, actor, replaced_version_id FROM serving.live_model WHERE model = 'original_sample'"
+    (before,) = airflow.rows("app", query)
+    conf = {"model": "demo.original_sample", "version": before["replaced_version_id"], "reason": "worse"}
+    api = airflow.stack.api
+    for number, changed in enumerate((conf, {"action": "unpin", "model": conf["model"], "reason": "mended"})):
+        body = {"dag_run_id": f"back-{number}", "logical_date": None, "conf": changed}
+        api.post("dags", "rollback", "dagRuns", body=body)
+        wait_for(
+            lambda run_id=body["dag_run_id"]: (
+                api.get("dags", "rollback", "dagRuns", run_id)["state"] == "success" or None
+            ),
+            f"run {body['dag_run_id']} of rollback to succeed",
+        )
+    (after,) = airflow.rows("app", query)
+    assert after["version_id"] == before["replaced_version_id"]
+    assert after["actor"] == "admin, run back-0 of DAG rollback"
+
+
 def test_a_run_of_one_model_trains_that_one_skips_the_rest_and_publishes(
     airflow: Airflow, runs: Runs
 ) -> None:
@@ -203,6 +223,9 @@ def test_a_run_of_one_model_trains_that_one_skips_the_rest_and_publishes(
         run_id=runs.one_model,
     )
     assert version["model"] == "original_sample"
+    # other DAGs can be scheduled on what went live
+    events = airflow.stack.api.get("assets", "events", source_dag_id="demo", source_run_id=runs.one_model)
+    assert [event["name"] for event in events["asset_events"]] == ["trainyard.demo.original_sample"]
     # success ends the wait in the triggerer, and the ledger knows
     (attempt,) = airflow.rows(
         "app",

@@ -10,6 +10,7 @@ from typing import Any
 from airflow.sdk import BaseOperator
 
 from trainyard.connections import AirflowClients
+from trainyard.operators import assets
 from trainyard.operators.approve import read_answer
 from trainyard.operators.launch import NOT_LAUNCHED
 from trainyard.operators.run_plan import CREATE_TASK, RunPlan, policy_of, read_plan, training_of
@@ -27,7 +28,7 @@ class Publish(BaseOperator):
     """
 
     def __init__(self, *, portfolio: Portfolio, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(outlets=[assets.portfolio_alias(portfolio.name)], **kwargs)
         self.portfolio = portfolio
 
     def execute(self, context: Any) -> dict[str, Any]:
@@ -47,6 +48,7 @@ class Publish(BaseOperator):
             policy=policy_of(self.portfolio, plan, read_answer(context)),
             not_launched=_not_launched(context, plan.models),
         )
+        assets.tell_activated(context, portfolio=self.portfolio.name, report=report)
         return _told(report, plan) | {"stale": _stale(clients, self.portfolio, plan)}
 
 
