@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -10,9 +11,11 @@ import pytest
 from local_aws.emr import lifecycle
 from local_aws.emr.control_plane import ControlPlane, Pace, StartStep, StopCluster, StopStep
 from local_aws.emr.errors import ValidationError
+from local_aws.emr.nodes import nodes
 from local_aws.emr.step_life import StepEnd
 from local_aws.emr.store import ClusterStore, StoreError
 from local_aws.emr.values import Cluster, ClusterState, Failure, StepState
+from local_aws.faults.kinds import LoseNode
 
 START = datetime(2026, 11, 23, 2, tzinfo=timezone.utc)
 FAILED = StepEnd(Failure("Unknown Error.", "no"))
@@ -26,7 +29,9 @@ class Story:
         self.now = START
         self.actions: list[Any] = []
 
-    def launch(self, *on_failure: str, keep_alive: bool = False, protected: bool = False) -> str:
+    def launch(
+        self, *on_failure: str, keep_alive: bool = False, protected: bool = False, cores: int = 0
+    ) -> str:
         steps = [
             {
                 "Name": f"step {number}",
@@ -36,6 +41,8 @@ class Story:
             for number, action in enumerate(on_failure)
         ]
         groups = [{"InstanceRole": "MASTER", "InstanceType": "m5.xlarge", "InstanceCount": 1}]
+        if cores:
+            groups.append({"InstanceRole": "CORE", "InstanceType": "m5.xlarge", "InstanceCount": cores})
         instances = {
             "InstanceGroups": groups,
             "KeepJobFlowAliveWhenNoSteps": keep_alive,
@@ -184,6 +191,51 @@ def test_a_cancelled_running_step_lets_the_next_one_run() -> None:
     assert story.actions[-1] == StopStep(cluster.cluster_id, cluster.steps[0].step_id)
     story.end_step(cluster_id, FAILED)
     assert story.step_states(cluster_id) == [StepState.CANCELLED, StepState.RUNNING]
+
+
+def test_a_failed_step_spares_the_cluster_where_steps_run_side_by_side_since() -> None:
+    story = Story()
+    cluster_id = story.launch("TERMINATE_CLUSTER", "TERMINATE_CLUSTER", "CONTINUE", keep_alive=True)
+    story.after(10)
+    story.after(5)
+    story.plane.change(replace(story.cluster(cluster_id), step_concurrency=2), story.now)
+    story.after(0)
+    assert story.step_states(cluster_id) == [StepState.RUNNING, StepState.RUNNING, StepState.PENDING]
+    story.end_step(cluster_id, FAILED)
+    assert story.state(cluster_id) is ClusterState.RUNNING
+    assert story.step_states(cluster_id) == [StepState.FAILED, StepState.RUNNING, StepState.RUNNING]
+
+
+def test_a_lost_node_is_replaced_after_the_time_a_node_takes() -> None:
+    story = Story()
+    cluster_id = story.launch(keep_alive=True, cores=2)
+    story.after(10)
+    story.after(5)
+    story.plane.faults.add([LoseNode(market="ANY")], story.now)
+    story.plane.faults_changed()
+
+    def states() -> list[str]:
+        story.after(0)
+        return [node.state for node in nodes(story.cluster(cluster_id), story.now)]
+
+    assert states() == ["RUNNING", "TERMINATED", "RUNNING", "PROVISIONING"]
+    story.after(15)
+    assert states() == ["RUNNING", "TERMINATED", "RUNNING", "RUNNING"]
+
+
+def test_idle_time_counts_from_the_last_step_and_ends_the_cluster() -> None:
+    story = Story()
+    cluster_id = story.launch("CONTINUE", keep_alive=True)
+    story.plane.change(replace(story.cluster(cluster_id), idle_timeout_seconds=60), story.now)
+    story.after(10)
+    story.after(5)
+    story.after(300)
+    story.end_step(cluster_id, StepEnd())
+    story.after(59)
+    assert story.state(cluster_id) is ClusterState.WAITING
+    assert story.plane.next_due() == story.now + timedelta(seconds=1)
+    story.after(1)
+    assert story.state(cluster_id) is ClusterState.TERMINATING
 
 
 def test_a_cluster_takes_no_more_than_256_unfinished_steps() -> None:
