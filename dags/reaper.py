@@ -2,4 +2,4 @@
 
 from trainyard.dag_factory import reaper_dag
 
-dag = reaper_dag()
+dag = reaper_dag(__file__)

@@ -27,6 +27,7 @@ from trainyard.operators import (
     Freshness,
     Judge,
     Plan,
+    Prune,
     Publish,
     Reap,
     Rollback,
@@ -49,6 +50,8 @@ what serves. Who did it and why is in the log of activations (`trainyard history
 _REAPER_DOCUMENTATION = """
 Ends this deployment's clusters that by the ledger and their run nobody owns, and those over age; no others. Where
 Airflow does not say how its runs stand, only those over age. `trainyard reap --dry-run` says what it would end.
+
+`prune` lets go of artifacts and curves that portfolios no longer keep, as `trainyard prune` does.
 """
 _AWS_RETRIES = {"retries": 3, "retry_delay": timedelta(seconds=30), "retry_exponential_backoff": True}
 
@@ -143,9 +146,12 @@ def rollback_dag(*, app_db: str = "app_db") -> DAG:
     return dag
 
 
-def reaper_dag(*, app_db: str = "app_db") -> DAG:
+def reaper_dag(dag_file: str, *, app_db: str = "app_db") -> DAG:
     """The DAG that ends clusters that outlived their need, every hour: whatever left them, they cost money.
 
+    It also lets go of artifacts and curves that portfolios no longer keep.
+
+    :param dag_file: the DAG file's ``__file__``; the portfolios are in the folder beside it
     :param app_db: Airflow connection to the application database
     """
     with DAG(
@@ -160,6 +166,7 @@ def reaper_dag(*, app_db: str = "app_db") -> DAG:
         doc_md=_REAPER_DOCUMENTATION,
     ) as dag:
         Reap(task_id="reap", app_db=app_db, **_AWS_RETRIES)
+        Prune(task_id="prune", folder=Path(dag_file).parent / "portfolios", **_AWS_RETRIES)
     return dag
 
 

@@ -161,7 +161,7 @@ def test_a_mistake_in_another_model_is_no_worker_s_of_this_one(
 
 
 def test_the_reaper_runs_every_hour_and_is_not_paused() -> None:
-    dag = reaper_dag()
-    assert dag.task_ids == ["reap"]
+    dag = reaper_dag("dags/reaper.py")
+    assert sorted(dag.task_ids) == ["prune", "reap"]
     assert dag.timetable.expression == "17 * * * *"
     assert dag.is_paused_upon_creation is False

@@ -8,6 +8,7 @@ from trainyard.operators.create import CreateTrainingCluster
 from trainyard.operators.freshness import Freshness
 from trainyard.operators.judge import Judge
 from trainyard.operators.plan import Plan
+from trainyard.operators.prune import Prune
 from trainyard.operators.publish import Publish
 from trainyard.operators.reap import Reap
 from trainyard.operators.rollback import ACTIONS, Rollback
@@ -35,6 +36,7 @@ __all__ = [
     "Freshness",
     "Judge",
     "Plan",
+    "Prune",
     "Publish",
     "Reap",
     "Rollback",
