@@ -165,9 +165,30 @@ def steps(named: list[tuple[str, str]]) -> list[dict[str, Any]]:
     return [{"Name": name, "ActionOnFailure": action, "HadoopJarStep": jar} for name, action in named]
 
 
+LAUNCHES = st.builds(
+    lambda name, asked, named, level, more: {
+        "Name": name,
+        "Instances": asked,
+        "Steps": steps(named),
+        "StepConcurrencyLevel": level,
+        **more,
+    },
+    NAMES,
+    INSTANCES,
+    STEPS,
+    st.sampled_from([1, 1, 2]),
+    MORE,
+)
+
+
 class RandomLives(RuleBasedStateMachine):
-    @initialize(vcpus=st.sampled_from([None, 24]))
-    def begin(self, vcpus: int | None) -> None:
+    @initialize(
+        vcpus=st.sampled_from([None, 24]),
+        faults=st.lists(FAULTS, max_size=2),
+        launches=st.lists(LAUNCHES, min_size=1, max_size=3),
+    )
+    def begin(self, vcpus: int | None, faults: list[Any], launches: list[dict[str, Any]]) -> None:
+        """Some clusters, and something that will go wrong, from the start: most lives are short."""
         self.folder = Path(tempfile.mkdtemp(prefix="random-lives-"))
         self.now = datetime(2026, 11, 23, 2, tzinfo=timezone.utc)
         self.pace = Pace(
@@ -179,6 +200,11 @@ class RandomLives(RuleBasedStateMachine):
             vcpus=vcpus,
         )
         self.start([])
+        self.change_faults(faults)
+        for request in launches:
+            self.launch(request)
+        for _ in range(2):
+            self.time_passes(2.0)
 
     def start(self, clusters: list[Cluster]) -> None:
         self.machine = ByHand()
@@ -207,26 +233,9 @@ class RandomLives(RuleBasedStateMachine):
         newest = self.plane.clusters[:6]
         return newest[data.draw(st.integers(0, len(newest) - 1))] if newest else None
 
-    @rule(name=NAMES, named=STEPS, asked=INSTANCES, level=st.sampled_from([1, 1, 2]), more=MORE)
-    def launch(
-        self,
-        name: str,
-        named: list[tuple[str, str]],
-        asked: dict[str, Any],
-        level: int,
-        more: dict[str, Any],
-    ) -> None:
-        self.call(
-            "RunJobFlow",
-            Name=name,
-            Instances=asked,
-            Steps=steps(named),
-            ReleaseLabel="emr-7.13.0",
-            JobFlowRole="a",
-            ServiceRole="b",
-            StepConcurrencyLevel=level,
-            **more,
-        )
+    @rule(request=LAUNCHES)
+    def launch(self, request: dict[str, Any]) -> None:
+        self.call("RunJobFlow", ReleaseLabel="emr-7.13.0", JobFlowRole="a", ServiceRole="b", **request)
 
     @rule(data=st.data(), named=STEPS.filter(bool))
     def add_steps(self, data: Any, named: list[tuple[str, str]]) -> None:
