@@ -152,7 +152,8 @@ def give_up_on_capacity(cluster: Cluster, now: datetime) -> Cluster:
     lacking = next((b.instance_type for b in bought if b.market == market), bought[0].instance_type)
     message = f"EC2 is out of capacity for the instance type {lacking} in the Availability Zone."
     page = f"{_DOCS}/INTERNAL_ERROR_EC2_INSUFFICIENT_CAPACITY_AZ.html"
-    data = {"instance-type": lacking, "availability-zone": "us-east-1a", "public-doc": page}
+    zone = (cluster.request["Instances"].get("Placement") or {}).get("AvailabilityZone", "")
+    data = {"instance-type": lacking, "availability-zone": zone, "public-doc": page}
     error = ErrorDetail("INTERNAL_ERROR_EC2_INSUFFICIENT_CAPACITY_AZ", message, tuple(data.items()))
     return terminate(cluster, Reason("INTERNAL_ERROR", message, error), now)
 
