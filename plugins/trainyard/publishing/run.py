@@ -15,8 +15,8 @@ Killed anywhere and run again, it ends in the same state, by this order:
    versions back.
 
 So whatever commits there were, a second run starts from one of three states (neither committed, the first, both) and
-ends in the third. Two publishes at the same time are one after the other in each database by the portfolio's lock;
-what activates is decided under the first lock, and analytics rows of two different runs are disjoint.
+ends in the third. Two publishes at the same time are one after the other in each database, by a lock; what
+activates is decided under the first one, and analytics rows of two different runs are disjoint.
 """
 
 from __future__ import annotations
