@@ -88,15 +88,20 @@ def verdict(gate: Gate, findings: Sequence[Finding]) -> Verdict:
 
 def _compared(metrics: Metrics, request: Request) -> dict[str, Any]:
     """With which versions, and both log losses on the same rows, where they were measured."""
-    made = metrics.comparisons.by_name()
     compared = {}
     for name in AGAINST:
         asked = getattr(request, name)
         if asked is not None:
-            old, excess = _log_loss(made.get(name))
+            old, excess = _log_loss(_made(name, metrics, request))
             new = None if old is None or excess is None else old + excess.value
             compared[name] = {"version_id": asked.version_id, "log_loss": new, "old_log_loss": old}
     return compared
+
+
+def _made(name: str, metrics: Metrics, request: Request) -> Comparison | None:
+    """The comparison with the version that was asked for; one with another version counts for nothing."""
+    made, asked = metrics.comparisons.by_name().get(name), getattr(request, name)
+    return made if made is not None and asked is not None and made.version_id == asked.version_id else None
 
 
 def _log_loss(comparison: Comparison | None) -> tuple[float | None, Difference | None]:
@@ -135,11 +140,11 @@ def _bounds(gate: Gate, metrics: Metrics) -> Iterator[Finding]:
 def _margins(gate: Gate, metrics: Metrics, request: Request) -> Iterator[Finding]:
     if gate.margin is None:
         return
-    made = metrics.comparisons.by_name()
     for name in AGAINST:
         asked = getattr(request, name)
         if asked is not None:
-            yield _margin(name, gate.margin, made.get(name), version_id=asked.version_id)
+            made = _made(name, metrics, request)
+            yield _margin(name, gate.margin, made, version_id=asked.version_id)
 
 
 def _margin(name: str, margin: float, comparison: Comparison | None, *, version_id: int) -> Finding:
@@ -171,7 +176,7 @@ def _positive_rate(gate: Gate, metrics: Metrics, request: Request) -> Iterator[F
     if gate.max_positive_rate_change is None or request.champion is None:
         return
     whose, limit = f"version {request.champion.version_id}, the champion", gate.max_positive_rate_change
-    comparison = metrics.comparisons.champion
+    comparison = _made("champion", metrics, request)
     old = None if comparison is None else comparison.metrics.get("positive_rate")
     new = metrics.metrics.get("test", {}).get("positive_rate")
     if old is None or new is None:

@@ -60,7 +60,6 @@ class TrainedModel:
 
     :param artifact_sha256: of the artifact as JSON, not compressed
     :param kept_artifact: the artifact gzipped; none where it is too large for a database
-    :param feasible: whether the threshold keeps the rule that it was asked to keep
     """
 
     request: Request
@@ -70,7 +69,6 @@ class TrainedModel:
     kept_artifact: Kept | None
     kept_metrics: Kept
     kept_curves: Kept
-    feasible: bool
 
     def metrics(self, spool: Spool) -> Metrics:
         """What ``metrics.json`` says."""
@@ -124,7 +122,6 @@ def read_trained_model(s3: Any, attempt: Attempt, spool: Spool) -> TrainedModel:
         kept_artifact=kept_artifact,
         kept_metrics=kept_metrics,
         kept_curves=kept_curves,
-        feasible=metrics.threshold_rule is None or metrics.threshold_rule.feasible,
     )
     _check_artifact(trained, metrics, attempt)
     return trained

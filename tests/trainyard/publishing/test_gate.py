@@ -152,6 +152,7 @@ def test_small_steps_down_that_each_champion_forgives_are_stopped_by_the_best_of
         # as of a champion that has no probabilities
         old_version(7) | {"differences": {}},
         old_version(7) | {"metrics": {"log_loss": 0.0}},
+        old_version(6),
     ],
 )
 def test_a_comparison_that_was_asked_for_and_not_made_is_inconclusive(champion):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -205,3 +205,21 @@ def test_nobody_is_asked_about_what_would_not_serve_anyhow(yard: Yard) -> None:
     backfill, worse = night(yard, "2", data_date=YESTERDAY), night(yard, "3", excess=0.02)
     assert published(yard, backfill, asking).status == "recorded"
     assert published(yard, worse, asking).status == "held_back"
+
+
+def test_analytics_tells_what_serves_and_is_too_old(yard: Yard) -> None:
+    today = datetime.now(timezone.utc).date()
+    demand = Policy(fresh_within={name: timedelta(days=3) for name in ("cars", "hotels", "trains")})
+    yard.publish(yard.succeeded("hotels", data_date=today - timedelta(days=3)), policy=demand)
+    yard.publish(yard.succeeded("cars", data_date=today - timedelta(days=4)), policy=demand)
+    # without a demand, nothing is too old
+    yard.publish(yard.succeeded("flights", data_date=today - timedelta(days=400)))
+    failed = yard.training("trains", data_date=today)
+    yard.attempt(failed, outcome="failed", failure_code="spot_lost")
+    yard.publish(failed, policy=demand)
+    assert yard.rows("SELECT model, stale FROM analytics.freshness ORDER BY model") == [
+        ("cars", True),
+        ("flights", False),
+        ("hotels", False),
+        ("trains", True),
+    ]
