@@ -1,4 +1,4 @@
-"""One training: features in LibSVM text → a learned model, measured on the test rows, and all that is kept of it.
+"""One training: LibSVM text or Parquet → a learned model, measured on the test rows, and all that is kept of it.
 
     spark-submit --py-files training_job.zip train_evaluate.py --request s3://…/attempt-1/request.json
 
@@ -23,16 +23,14 @@ def train_and_evaluate(job: Job) -> None:
     from training_job.doubting import warnings_about  # noqa: PLC0415
     from training_job.evaluation import evaluate, evaluate_beside, score  # noqa: PLC0415
     from training_job.learners import learner_for  # noqa: PLC0415
-    from training_job.loading import load, load_validation  # noqa: PLC0415
-    from training_job.log_privacy import rows_kept_out_of_logs  # noqa: PLC0415
+    from training_job.loading import load_splits  # noqa: PLC0415
     from training_job.saving import save_measurements, save_model  # noqa: PLC0415
+    from training_job.skipping import save_skipped, skipped_warnings  # noqa: PLC0415
     from training_job.together import together  # noqa: PLC0415
 
     learn = learner_for(job.request.learner, job.request.imbalance)
-    with job.step("load"), rows_kept_out_of_logs(job.spark):
-        train, test, validation = together(
-            lambda: load(job, "train"), lambda: load(job, "test"), lambda: load_validation(job)
-        )
+    with job.step("load"):
+        train, validation, test, skipped = load_splits(job)
     with job.step("learn"):
         model = learn(train)
     with job.step("evaluate"):
@@ -42,11 +40,12 @@ def train_and_evaluate(job: Job) -> None:
         chosen = decide(model, scored_validation or scored_test, job.request)
         evaluations = [evaluate_beside(scored_test, chosen, earlier)]
         evaluations += [evaluate(scored_validation, chosen)] if scored_validation else []
-        warnings += warnings_about(job, train, test, evaluations[0])
+        warnings += warnings_about(job, train, test, evaluations[0]) + skipped_warnings(skipped)
     with job.step("save"):
         together(
             lambda: save_model(job, model, chosen.decision),
             lambda: save_measurements(job, model, chosen, train, evaluations, warnings),
+            lambda: save_skipped(job, skipped),
         )
     job.succeed()
 

@@ -34,6 +34,7 @@ WRITTEN = (
     "curves.json",
     "thresholds.json",
     "profile.json",
+    "skipped_lines.json",
 )
 
 

@@ -45,6 +45,16 @@ class Storage:
             stream.close()
         return bytes(content)
 
+    def read_part(self, uri: str, start: int, length: int) -> bytes:
+        """``length`` bytes from ``start`` on; there must be as many."""
+        stream = self._file_system(uri).open(self._path(uri))
+        try:
+            stream.seek(start)
+            content: bytes = self._jvm.org.apache.commons.io.IOUtils.toByteArray(stream, length)
+        finally:
+            stream.close()
+        return bytes(content)
+
     def write_bytes(self, uri: str, content: bytes) -> FileDigest:
         """Write the file, over an older one if there is one."""
         stream = self._file_system(uri).create(self._path(uri), OVERWRITE)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from training_job.failures import JobError
+from training_job.failures import CODES, JobError
 from training_job.request import parse_request
 
 
@@ -147,3 +147,10 @@ def test_bad_value_is_refused_with_what_would_do(
 def test_what_is_no_json_object_is_refused(content: bytes) -> None:
     with pytest.raises(JobError, match="bad_request"):
         parse_request(content)
+
+
+def test_docs_tell_every_failure_code() -> None:
+    docs = (Path(__file__).parents[2] / "docs" / "training-folder.md").read_text(encoding="utf-8")
+    table = docs.partition("<!-- codes -->")[2].partition("<!-- /codes -->")[0]
+    rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| `")]
+    assert {row[0].strip("| `"): row[1] for row in rows} == CODES

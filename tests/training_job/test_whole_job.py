@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -30,8 +31,10 @@ def submit(
 ) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs spark-submit with nothing of this test's own Python path."""
 
-    def run_spark_submit(request_uri: str, *, master: str) -> subprocess.CompletedProcess[str]:
-        settings = {"spark.ui.enabled": "false", "spark.driver.bindAddress": "127.0.0.1"}
+    def run_spark_submit(
+        request_uri: str, *, master: str, settings: Mapping[str, str] = MappingProxyType({})
+    ) -> subprocess.CompletedProcess[str]:
+        settings = {"spark.ui.enabled": "false", "spark.driver.bindAddress": "127.0.0.1", **settings}
         command = [f"{spark_environment['SPARK_HOME']}/bin/spark-submit", "--master", master]
         for name, value in settings.items():
             command += ["--conf", f"{name}={value}"]
@@ -74,19 +77,31 @@ def test_executors_apart_from_the_driver_get_all_they_need(
     assert "load took" in ended.stdout
 
 
+@pytest.mark.parametrize("master", ["local[1]", "local-cluster[1,1,1024]"])
 def test_users_data_is_in_the_failure_and_in_no_log(
-    submit: Callable[..., subprocess.CompletedProcess[str]], requests: RequestMaker, rows: Path
+    submit: Callable[..., subprocess.CompletedProcess[str]],
+    requests: RequestMaker,
+    rows: Path,
+    tmp_path: Path,
+    master: str,
 ) -> None:
-    bad = write_rows(
-        rows.parent / "bad.libsvm", *rows.read_text().splitlines(), "1 1:confidential", "1 3:771 2:772"
-    )
-    ended = submit(requests.write(requests.document([bad], [bad], num_features=3)), master="local[1]")
+    # plain at its head, so that Spark's own reader is the one that meets the bad lines, where it may
+    good = rows.read_text().splitlines() * 300
+    bad = write_rows(rows.parent / "bad.libsvm", *good, "1 1:confidential", "1 3:771 2:772")
+    events = tmp_path / "events"
+    events.mkdir()
+    settings = {"spark.eventLog.enabled": "true", "spark.eventLog.dir": events.as_uri()}
+    uri = requests.write(requests.document([bad], [rows], num_features=3))
+    ended = submit(uri, master=master, settings=settings)
     failure = requests.finished(ended.returncode).failure
     assert failure["code"] == "malformed_input"
     assert failure["lines"] == ["1 1:confidential", "1 3:771 2:772"]
+    assert failure["place"]["line"] == len(good) + 1
+    logs = [path for folder in (events, tmp_path / "workers") for path in folder.rglob("*") if path.is_file()]
+    written = [ended.stdout, ended.stderr, *(path.read_text(errors="replace") for path in logs)]
+    assert any("SparkListenerApplicationEnd" in text for text in written)
     for text in ("confidential", "3:771"):
-        assert text not in ended.stdout
-        assert text not in ended.stderr
+        assert not [where for where in written if text in where]
     assert "malformed_input" in ended.stdout
 
 
