@@ -183,26 +183,6 @@ def test_an_unknown_conf_key_ends_the_run_before_a_cluster_is_launched(airflow: 
     )
 
 
-def test_the_rollback_dag_takes_a_model_back_in_the_name_of_who_asked(airflow: Airflow, runs: Runs) -> None:
-    assert airflow.end_of(runs.one_model) == "success"
-    query = "SELECT version_id, actor, replaced_version_id FROM serving.live_model WHERE model = 'original_sample'"
-    (before,) = airflow.rows("app", query)
-    conf = {"model": "demo.original_sample", "version": before["replaced_version_id"], "reason": "worse"}
-    api = airflow.stack.api
-    for number, changed in enumerate((conf, {"action": "unpin", "model": conf["model"], "reason": "mended"})):
-        body = {"dag_run_id": f"back-{number}", "logical_date": None, "conf": changed}
-        api.post("dags", "rollback", "dagRuns", body=body)
-        wait_for(
-            lambda run_id=body["dag_run_id"]: (
-                api.get("dags", "rollback", "dagRuns", run_id)["state"] == "success" or None
-            ),
-            f"run {body['dag_run_id']} of rollback to succeed",
-        )
-    (after,) = airflow.rows("app", query)
-    assert after["version_id"] == before["replaced_version_id"]
-    assert after["actor"] == "admin, run back-0 of DAG rollback"
-
-
 def test_a_run_of_one_model_trains_that_one_skips_the_rest_and_publishes(
     airflow: Airflow, runs: Runs
 ) -> None:
@@ -477,3 +457,26 @@ def test_a_broken_portfolio_breaks_its_own_dag_only(airflow: Airflow) -> None:
     assert "model breast_cancer, num_feature: " in wait_for(import_error, "the import error of other.py")
     assert wait_for(lambda: parsed_dag(airflow.stack.api, since=begun), "demo to be parsed again")
     (airflow.dags / "other.py").unlink()
+
+
+def test_the_rollback_dag_takes_a_model_back_in_the_name_of_who_asked(airflow: Airflow) -> None:
+    """The last test, since it changes what serves."""
+    query = (
+        "SELECT version_id, actor, replaced_version_id FROM serving.live_model "
+        "WHERE portfolio = 'demo' AND model = 'original_sample'"
+    )
+    (before,) = airflow.rows("app", query)
+    conf = {"model": "demo.original_sample", "version": before["replaced_version_id"], "reason": "worse"}
+    api = airflow.stack.api
+    for number, changed in enumerate((conf, {"action": "unpin", "model": conf["model"], "reason": "mended"})):
+        body = {"dag_run_id": f"back-{number}", "logical_date": None, "conf": changed}
+        api.post("dags", "rollback", "dagRuns", body=body)
+        wait_for(
+            lambda run_id=body["dag_run_id"]: (
+                api.get("dags", "rollback", "dagRuns", run_id)["state"] == "success" or None
+            ),
+            f"run {body['dag_run_id']} of rollback to succeed",
+        )
+    (after,) = airflow.rows("app", query)
+    assert after["version_id"] == before["replaced_version_id"]
+    assert after["actor"] == "admin, run back-0 of DAG rollback"
