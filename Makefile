@@ -43,7 +43,8 @@ fidelity: .venv/ready ## fetch the jars of Hadoop's S3A with Maven, for s3:// as
 
 test-fidelity: fidelity ## the job's tests and local_aws's Spark steps, with s3:// by Hadoop's real S3A
 	@[ -d build/s3a/3.5 ] || { echo "test-fidelity: skipped, for the jars are not here"; exit 0; }; \
-	exec $(BIN)/pytest tests/training_job tests/local_aws/test_spark_steps.py --s3a-jars build/s3a
+	exec $(BIN)/pytest tests/training_job tests/local_aws/test_spark_steps.py --s3a-jars build/s3a \
+	$(and $(wildcard .venv-spark4/ready),$(wildcard build/s3a/4.0),--spark4 .venv-spark4)
 
 lint: .venv/ready ## ruff, mypy strict, import-linter, the lock against pyproject.toml
 	$(BIN)/ruff format --check .
