@@ -96,7 +96,8 @@ def sweep_unfinished(data_folder: Path) -> None:
     It writes `<file>.tmp` first; an object's own file, even that of `a.tmp`, ends in the mark.
     """
     for path in data_folder.rglob(f"*{_MARK}*.tmp"):
-        if path.name.endswith((f"{_MARK}.tmp", f"{_MARK}.meta.json.tmp")):
+        is_draft = path.name.endswith((f"{_MARK}.tmp", f"{_MARK}.meta.json.tmp"))
+        if is_draft and path.is_file():
             path.unlink()
 
 

@@ -23,6 +23,8 @@ AWKWARD = [
     "a-b",
     "a.meta.json",
     "a.tmp",
+    "a .tmp",
+    "a .tmp/b",
     "a/",
     "a/b",
     "a/b/",
@@ -90,7 +92,7 @@ def test_objects_survive_a_kill_whatever_their_names(
 @pytest.mark.parametrize("operation", ["list_objects", "list_objects_v2"])
 def test_lists_fold_what_lies_behind_the_delimiter(aws: Any, full: str, operation: str) -> None:
     assert sorted(pages(aws, full, operation, Delimiter="/")) == [
-        *["a", "a ", "a b", "a+b%20c", "a-b", "a.meta.json", "a.tmp", "a/", "a~", "ä/"]
+        *["a", "a ", "a .tmp", "a .tmp/", "a b", "a+b%20c", "a-b", "a.meta.json", "a.tmp", "a/", "a~", "ä/"]
     ]
     assert pages(aws, full, operation, Prefix="a/") == ["a/", "a/b", "a/b/", "a/b/c"]
     assert sorted(pages(aws, full, operation, Prefix="a/", Delimiter="/")) == ["a/", "a/b", "a/b/"]
@@ -295,7 +297,7 @@ def test_airflows_hook_finds_its_way(aws: Any, full: str, monkeypatch: pytest.Mo
     assert hook.check_for_key("a/b", full)
     assert not hook.check_for_key("a/none", full)
     assert hook.list_keys(full, prefix="a/", page_size=2) == ["a/", "a/b", "a/b/", "a/b/c"]
-    assert hook.list_prefixes(full, delimiter="/") == ["a/", "ä/"]
+    assert hook.list_prefixes(full, delimiter="/") == ["a .tmp/", "a/", "ä/"]
     assert hook.check_for_wildcard_key("a/*/c", full)
     hook.load_string("new", "new/key", full)
     assert hook.read_key("new/key", full) == "new"
