@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 SEED = 17
 HALVES = (0, 1)
+# of each half; between two of them lies less than a 1/50,000 of either class
+MAX_POINTS = 100_000
 
 
 def cross_fitted(
@@ -86,10 +88,12 @@ def _half(rows: Rows, *, half: int) -> Rows:
 
 
 def _points(ranking: Ranking, raw: Probabilities, kind: str) -> Points:
-    """One point a distinct score; beyond what the ranking keeps, one a step, at the step's lowest score."""
-    values: Any = raw.calibrated_from(ranking.scores) if kind == "platt" else raw.corrected(ranking.scores)
+    """One point a distinct score; of more than MAX_POINTS, one a step, at the step's lowest score."""
+    kept, _ = ranking.thinned(MAX_POINTS)
+    scores = ranking.scores[kept]
+    values: Any = raw.calibrated_from(scores) if kind == "platt" else raw.corrected(scores)
     return Points(
         values=values,
-        positives=np.diff(ranking.true_positives, prepend=0.0),
-        negatives=np.diff(ranking.false_positives, prepend=0.0),
+        positives=np.diff(ranking.true_positives[kept], prepend=0.0),
+        negatives=np.diff(ranking.false_positives[kept], prepend=0.0),
     )

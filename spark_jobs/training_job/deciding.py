@@ -11,6 +11,7 @@ from training_job.cross_fitting import cross_fitted
 from training_job.probabilities import Probabilities
 from training_job.ranking import rank
 from training_job.threshold_rules import Choice, Outcomes, choose, fixed
+from training_job.warning_codes import warning
 
 if TYPE_CHECKING:
     from training_job.evaluation import ScoredSplit
@@ -65,7 +66,7 @@ class Chosen:
         if self.choice.feasible:
             return ()
         sentence = f"The rule {self.rule['rule']} cannot be satisfied: {self.choice.sentence}."
-        return ({"code": "threshold_infeasible", "sentence": sentence, "value": None, "split": self.split},)
+        return (warning("threshold_infeasible", sentence, split=self.split),)
 
     def thresholds(self) -> dict[str, Any]:
         """What ``thresholds.json`` holds: all that choosing by another rule needs."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from training_job.failures import JobError
 from training_job.fitting import Fit
+from training_job.warning_codes import warning
 
 
 def linear_fit(estimator: Any, model: Any) -> Fit:
@@ -48,4 +49,4 @@ def _convergence_warnings(iterations: int, max_iterations: int) -> tuple[dict[st
     sentence = (
         f"The learner stopped at its limit of {max_iterations} iterations before it converged: raise maxIter."
     )
-    return ({"code": "not_converged", "sentence": sentence, "value": iterations, "split": "train"},)
+    return (warning("not_converged", sentence, value=iterations, split="train"),)

@@ -1,7 +1,7 @@
 """What may be learned with, and the parameters of each, by the library's own names and domains.
 
-A learner is a class of parameters, and its entry in LEARNERS: docs/learners.md tells how to add one. A test holds
-names, defaults and domains against pyspark.ml.classification, which this package does not import.
+A learner is a class of its parameters and a class in the union Learner: docs/learners.md tells how to add one. A test
+holds names, defaults and domains against pyspark.ml.classification, which this package does not import.
 """
 # ruff: noqa: N815 (the names are Spark's)
 
