@@ -165,3 +165,12 @@ def test_the_reaper_runs_every_hour_and_is_not_paused() -> None:
     assert sorted(dag.task_ids) == ["prune", "reap"]
     assert dag.timetable.expression == "17 * * * *"
     assert dag.is_paused_upon_creation is False
+
+
+def test_the_ui_knows_the_links_of_as_many_attempts_as_there_may_be(dag_file: Path) -> None:
+    dag = DagSerialization.from_dict(DagSerialization.to_dict(portfolio_dag(str(dag_file))))
+    links = dag.get_task("apple.wait_for_training").operator_extra_link_dict
+    assert sorted(links) == [
+        f"Attempt {number}: {what}" for number in (1, 2, 3) for what in ("cluster", "logs")
+    ]
+    assert links["Attempt 2: logs"].xcom_key == "attempt_2_logs"

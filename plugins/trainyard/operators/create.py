@@ -6,6 +6,7 @@ from typing import Any
 
 from airflow.providers.amazon.aws.operators.emr import EmrCreateJobFlowOperator
 
+from trainyard import ledger
 from trainyard.operators.launch import (
     check_waited_input,
     clients_of,
@@ -13,7 +14,7 @@ from trainyard.operators.launch import (
     launch_or_defer,
     order_of,
 )
-from trainyard.operators.links import link_cluster
+from trainyard.operators.links import attempt_links, link_attempts
 from trainyard.portfolio import Portfolio
 
 
@@ -34,12 +35,17 @@ class CreateTrainingCluster(EmrCreateJobFlowOperator):
         )
         self.portfolio = portfolio
         self.model_name = model_name
+        self.operator_extra_links = attempt_links(portfolio.models[model_name].retries + 1)
 
     def execute(self, context: Any) -> str:
         order = order_of(self.portfolio, self.model_name, context)
         clients = clients_of(self.portfolio, order)
         attempt = launch_or_defer(self, clients=clients, order=order, context=context)
-        link_cluster(self, context, attempt, portfolio=self.portfolio, model_name=self.model_name)
+        link_attempts(
+            context,
+            ledger.attempts(clients.app, attempt.training_id),
+            log_uri=order.model.cluster.log_uri,
+        )
         return str(attempt.cluster_id)
 
     def resume(self, context: Any, event: Any = None) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow.providers.amazon.aws.sensors.emr import EmrStepSensor
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from sqlalchemy import Engine
 
 from trainyard import clusters, connections, ledger
 from trainyard.clusters import Failure
@@ -24,7 +25,7 @@ from trainyard.operators.launch import (
     order_of,
     told_to_airflow,
 )
-from trainyard.operators.links import link_cluster
+from trainyard.operators.links import attempt_links, link_attempts
 from trainyard.operators.run_plan import CREATE_TASK, model_of, read_plan
 from trainyard.portfolio import Portfolio
 from trainyard.watcher import LogTrigger, TrainingTrigger
@@ -51,6 +52,7 @@ class WaitForTraining(EmrStepSensor):
         )
         self.portfolio = portfolio
         self.model_name = model_name
+        self.operator_extra_links = attempt_links(portfolio.models[model_name].retries + 1)
 
     def execute(self, context: Any) -> None:
         order = order_of(self.portfolio, self.model_name, context)
@@ -58,7 +60,7 @@ class WaitForTraining(EmrStepSensor):
         attempt = self._attempt_to_await(clients, order, context)
         if attempt.outcome == "succeeded":
             return
-        link_cluster(self, context, attempt, portfolio=self.portfolio, model_name=self.model_name)
+        self._link(context, clients.app, attempt, order.model.cluster.log_uri)
         ledger.record_wait(clients.app, training_id=attempt.training_id, attempt=attempt.attempt)
         self.defer(
             trigger=TrainingTrigger(
@@ -90,6 +92,7 @@ class WaitForTraining(EmrStepSensor):
         attempt = ledger.attempts(app, event["training_id"])[event["attempt"] - 1]
         clients = AirflowClients(self.portfolio.connections, attempt.aws_conn_id)
         log_uri = model_of(self.portfolio, self.model_name, read_plan(context)).cluster.log_uri
+        self._link(context, app, attempt, log_uri)
         log = self._driver_log(attempt, log_uri)
         verdict = judge(attempt, emr=clients.emr, s3=clients.s3, log=log.text if log else "")
         failure = verdict.failure
@@ -102,6 +105,9 @@ class WaitForTraining(EmrStepSensor):
         if failure is not None:
             told = failure_text(failure, verdict.emr_words, log=log, log_uri=log_uri, attempt=attempt)
             raise AirflowException(told) if failure.retry else AirflowFailException(told)
+
+    def _link(self, context: Any, app: Engine, attempt: Attempt, log_uri: str) -> None:
+        link_attempts(context, ledger.attempts(app, attempt.training_id), log_uri=log_uri)
 
     def _driver_log(self, attempt: Attempt, log_uri: str) -> DriverLog | None:
         """Best effort: the failure itself must be told whatever becomes of its log."""

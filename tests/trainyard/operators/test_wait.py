@@ -152,3 +152,20 @@ def test_a_log_that_never_comes_is_named_by_its_place(shop: Shop) -> None:
         AirflowException, match=f"logs: s3://{shop.bucket}/logs/{trigger.cluster_id}/ .none has come yet"
     ):
         resumed(shop, trigger)
+
+
+def test_every_attempt_s_cluster_and_logs_are_linked_in_the_ui(shop: Shop) -> None:
+    first, second = shop.wait(), shop.wait()
+    context = shop.context()
+    shop.emr.terminate_job_flows(JobFlowIds=[second.cluster_id])
+    event = {"training_id": second.training_id, "attempt": 2, "log_waited": True}
+    task = shop.waiting_task()
+    with pytest.raises(AirflowException):
+        task.execute_complete(context, event)
+    links = context["ti"].pushed["attempt_links"]
+    assert links["attempt_1_cluster"].endswith(f"#/clusterDetails/{first.cluster_id}")
+    assert links["attempt_2_cluster"].endswith(f"#/clusterDetails/{second.cluster_id}")
+    assert links["attempt_1_logs"].endswith(
+        f"/s3/buckets/{shop.bucket}?region=us-east-1&prefix=logs/{first.cluster_id}/"
+    )
+    assert {link.xcom_key for link in task.operator_extra_links} >= links.keys()
