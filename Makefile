@@ -70,4 +70,4 @@ env: ## write .env, the secrets of docker-compose.yaml
 lock: .venv/ready ## pin requirements.txt and requirements-mwaa.txt anew from pyproject.toml
 	@exec bash .ci/lock $(BIN)/uv
 
-.PHONY: help demo up down test lint bench-local-aws bench-publish format env lock
+.PHONY: help demo up down test lint bench-local-aws bench-publish format env lock bench-train

@@ -16,7 +16,7 @@ from sklearn.metrics import roc_auc_score
 
 from benchmarks.train.contestants import Run, run_job, run_rdd_workflow, run_sklearn_workflow
 from benchmarks.train.data import NUM_FEATURES, DataFiles, write_data
-from benchmarks.train.jvm import archive_classes
+from benchmarks.train.jvm import SETTINGS, archive_classes
 
 BUILD = Path(__file__).parents[2] / "build" / "bench"
 TRAIN_ROWS, VALIDATION_ROWS, TEST_ROWS = 400_000, 50_000, 100_000
@@ -43,7 +43,9 @@ def main() -> None:
             validation_rows=size * VALIDATION_ROWS,
             test_rows=size * TEST_ROWS,
         )
-        job = _fastest(partial(run_job, files, work, java_options=java_options), arguments.repeats)
+        job = _fastest(
+            partial(run_job, files, work, java_options=java_options, conf=SETTINGS), arguments.repeats
+        )
         print(f"{size}x job {job.seconds:.1f} s: {job.steps_seconds}", flush=True)
         if not arguments.only:
             figures |= _against_peers(size, files, job, work, repeats=arguments.repeats)

@@ -1,7 +1,7 @@
-"""What starts a driver's JVM sooner: JVM options for the Spark configuration, none of them known to the job.
+"""The Spark configuration that the job is timed with; none of it is known to the job.
 
-On a cluster they belong into `spark-defaults` (`spark.driver.extraJavaOptions`) and the archive into the image; the
-archive holds the classes of one JDK and one class path, read and checked.
+On a cluster it belongs into `spark-defaults` (the options of the JVM are `spark.driver.extraJavaOptions`), and the
+archive, which holds the classes of one JDK and one class path, read and checked, into the machine's image.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from benchmarks.train.data import write_data
 
 # two cores are kept busier by it than by G1
 COLLECTOR = "-XX:+UseParallelGC"
+# adaptive execution runs the pass that fills a cache and the sums over it one after the other, not in one
+SETTINGS = ("--conf", "spark.sql.adaptive.enabled=false")
 
 
 def archive_classes(work: Path) -> list[str]:

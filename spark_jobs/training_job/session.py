@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# of the JVM, of Python, of YARN; 137 is a kill by the system, 52 is Spark's own exit for want of memory
 OUT_OF_MEMORY = re.compile(
-    r"java\.lang\.OutOfMemoryError|killed by YARN for exceeding|exit(ed with)? (code|status):? (137|52)\b"
+    r"OutOfMemoryError|MemoryError\b|killed by YARN for exceeding|exit(ed with)? (code|status):?( is)? (137|52)\b",
+    re.IGNORECASE,
 )
 NO_NUMPY = re.compile(r"No module named '?numpy")
 
