@@ -13,6 +13,7 @@ WARNINGS = {
     "base_rate_drift": "The share of positives in train is another one than when the champion was trained.",
     "feature_drift": "Features are distributed otherwise in train than when the champion was trained.",
     "no_better_than_base_rate": "Deciding always for the more frequent class would be right as often.",
+    "bad_lines_skipped": "Lines of the input could not be read and were skipped, as the request allows.",
     "champion_unreadable": "An earlier version could not be loaded, so nothing was compared with it.",
     "champion_not_comparable": "An earlier version takes other features, so nothing was compared with it.",
     "profile_unreadable": "The champion's profile could not be read, so drift was not looked for.",
