@@ -336,4 +336,4 @@ def test_reader_and_explainer_agree_on_every_line(spark: SparkSession, tmp_path:
         every_label = frozenset({0.0, 1.0, -1.5, 1e3, 0.5, 5.0})
         wrong = [what_is_wrong(line, Expected(3, every_label, grouped)) for line in rows]
         assert [row["is_good"] for row in read] == [each is None for each in wrong]
-        assert 50 < sum(row["is_good"] for row in read) < len(rows) - 50
+        assert 0 < sum(row["is_good"] for row in read) < len(rows)
