@@ -347,8 +347,9 @@ class RandomLives(RuleBasedStateMachine):
         if not hasattr(self, "plane"):
             return
         self.change_faults([])
-        # each may have to wait for all those before it
-        for _ in range(20 * len(self.plane.clusters) + 20):
+        # each may have to wait for all those before it, and for all its steps
+        work = sum(20 + 5 * len(cluster.steps) for cluster in self.plane.clusters)
+        for _ in range(20 + work):
             if all(cluster.state.is_over for cluster in self.plane.clusters):
                 break
             self.time_passes(5.0)
