@@ -358,6 +358,8 @@ ASKING = NIGHTLY.replace("portfolio: nightly", "portfolio: asking").replace(
 ASKING += "  breast_cancer: {num_features: 30}\napproval: {within: 1 minute, unanswered: reject}\n"
 
 
+# three trainings, which queue behind the other runs of these tests, and a minute without an answer
+@pytest.mark.timeout(1500)
 def test_a_person_is_asked_and_the_answer_or_its_lack_comes_to_publish(airflow: Airflow) -> None:
     (airflow.dags / "portfolios" / "asking.yaml").write_text(ASKING)
     shutil.copy(airflow.dags / "demo.py", airflow.dags / "asking.py")
@@ -394,7 +396,7 @@ def test_a_person_is_asked_and_the_answer_or_its_lack_comes_to_publish(airflow: 
 
     approved = wait_for(lambda: started("original_sample", "approved"), "the DAG asking to be there")
     unanswered = wait_for(lambda: started("breast_cancer", "unanswered"), "its second run")
-    asked = wait_for(lambda: question(approved), "the question")
+    asked = wait_for(lambda: question(approved), "the question", seconds=600)
     assert "| original_sample | live, if approved |" in asked["body"]
     assert not airflow.rows("app", "SELECT 1 FROM serving.model_version WHERE portfolio = 'asking'")
     api.patch(*place(approved), body={"chosen_options": ["Approve"], "params_input": {"hold_back": []}})
@@ -419,7 +421,7 @@ def test_a_person_is_asked_and_the_answer_or_its_lack_comes_to_publish(airflow: 
     assert decision["champion"]["log_loss"] == pytest.approx(decision["champion"]["old_log_loss"])
 
     # nobody answers: what counts as the answer is published, and the run is red
-    assert wait_for(lambda: ended(unanswered), "the unanswered run to end") == "failed"
+    assert wait_for(lambda: ended(unanswered), "the unanswered run to end", seconds=600) == "failed"
     ended_as = states(unanswered)
     assert (ended_as["approve"], ended_as["publish"], ended_as["freshness"]) == (
         "success",
