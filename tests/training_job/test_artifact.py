@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from pyspark.ml.linalg import Vectors
 from pyspark.sql import SparkSession
 
 from tests.training_job.conftest import Finished, RequestMaker, write_rows
-from training_job import training_folder
+from training_job import training_folder, trees
 from training_job.learners import LEARNERS, load_model
 from training_job.scores import score_rows
 from trainyard.scoring import Rows, libsvm_rows, read_artifact
@@ -111,3 +112,15 @@ def test_a_large_artifact_is_gzipped_and_scores(
     content = (finished.output / "artifact.json.gz").read_bytes()
     assert read_artifact(content).num_features == NUM_FEATURES
     assert read_artifact(gzip.decompress(content)).feature_space == "hotels-v1"
+
+
+def test_a_leaf_that_is_no_number_fails_as_diverged(
+    run: Run, requests: RequestMaker, files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boosted = LEARNERS["GBTClassifier"]
+    broken = replace(
+        boosted, parameters=lambda _model, folder: trees._trees(folder, lambda _node: float("nan"))
+    )
+    monkeypatch.setitem(LEARNERS, "GBTClassifier", broken)
+    failure = run(document_for(requests, files, "GBTClassifier")).failure
+    assert failure["code"] == "learning_diverged"
