@@ -63,7 +63,10 @@ large xlarge 2xlarge 3xlarge 6xlarge 12xlarge 24xlarge
 """
 _GRAVITON = re.compile(r"^(a1|[a-z]+[0-9]+g[a-z]*)$")
 _VCPUS_OF_AN_XLARGE = 4
-_NORMALIZED_HOURS_PER_VCPU = 2.0
+# by the size in a type's name, whatever its vCPUs: small and medium ones of the t families have two
+_NORMALIZED_HOURS = {"nano": 0.25, "micro": 0.5, "small": 1.0, "medium": 2.0, "large": 4.0}
+_NORMALIZED_HOURS_PER_XLARGE = 8.0
+_XLARGES = re.compile(r"^(?:([0-9]*)xlarge|metal-([0-9]+)xl)$")
 
 
 class UnknownInstanceTypeError(ValueError):
@@ -90,11 +93,6 @@ class InstanceType(BaseModel):
     def usd_per_hour(self) -> float:
         """All that an hour costs, without storage and transfer."""
         return self.ec2_usd_per_hour + self.emr_usd_per_hour
-
-    @property
-    def normalized_hours_per_hour(self) -> float:
-        """EMR's normalized instance hours of one hour: those of an m1.small."""
-        return self.vcpus * _NORMALIZED_HOURS_PER_VCPU
 
 
 class _PricesFile(BaseModel):
@@ -137,6 +135,20 @@ class Prices:
         return InstanceType(
             vcpus=vcpus, ec2_usd_per_hour=round(ec2, 5), emr_usd_per_hour=round(ec2 * EMR_SHARE_OF_EC2, 5)
         )
+
+    def normalized_hours_per_hour(self, name: str) -> float | None:
+        """EMR's normalized instance hours of an instance's hour: an m1.small's.
+
+        :return: none of a size that its name does not tell (metal), where its vCPUs are not known either
+        """
+        size = name.partition(".")[2]
+        xlarges = _XLARGES.match(size)
+        if xlarges is not None:
+            return int(xlarges[1] or xlarges[2] or 1) * _NORMALIZED_HOURS_PER_XLARGE
+        if size in _NORMALIZED_HOURS:
+            return _NORMALIZED_HOURS[size]
+        own = (self.own or {}).get(name)
+        return None if own is None else own.vcpus * _NORMALIZED_HOURS_PER_XLARGE / _VCPUS_OF_AN_XLARGE
 
 
 def read_prices(content: bytes, *, place: str) -> Prices:

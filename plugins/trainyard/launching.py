@@ -10,6 +10,7 @@ import hashlib
 import logging
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any, Protocol
@@ -18,7 +19,9 @@ from sqlalchemy import Engine
 
 from trainyard import clusters, ledger
 from trainyard.clusters import Failure
+from trainyard.costs import make_up
 from trainyard.inputs import InputObject, list_input
+from trainyard.instances import Prices
 from trainyard.job_flow import JobCode, job_flow_request
 from trainyard.judging import judge
 from trainyard.ledger import Attempt, ClusterId, Limits, Listing, Pace, Reservation
@@ -63,12 +66,14 @@ class Terms:
 
     :param vcpus: of its cluster at its largest; none where no limit counts them
     :param priority: higher goes first
+    :param prices: reads vCPUs and prices of instance types, at the launch and not before
     """
 
     limits: Limits = field(default_factory=Limits)
     pace: Pace | None = None
     vcpus: int | None = None
     priority: int = 0
+    prices: Callable[[], Prices] = Prices
 
     @property
     def reservation(self) -> Reservation:
@@ -225,6 +230,7 @@ def _admitted(clients: Clients, order: Order, attempt: Attempt) -> bool:
 
 def _launch(clients: Clients, order: Order, inputs: Inputs, attempt: Attempt) -> Attempt:
     cluster = order.model.cluster
+    asked = make_up(cluster, order.terms.prices())
     if order.terms.pace is not None:
         # before the request is written: its deadline counts from the launch
         time.sleep(ledger.launch_delay_seconds(clients.app, order.terms.pace))
@@ -244,6 +250,7 @@ def _launch(clients: Clients, order: Order, inputs: Inputs, attempt: Attempt) ->
         training_id=attempt.training_id,
         attempt=attempt.attempt,
         request_sha256=Sha256(hashlib.sha256(body).hexdigest()),
+        instances=asked,
     )
     request = job_flow_request(
         training=order.training, attempt=attempt.attempt, cluster=cluster, code=order.code

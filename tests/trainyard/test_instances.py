@@ -41,10 +41,26 @@ def test_a_type_has_the_vcpus_and_the_price_that_aws_lists(name: str, vcpus: int
 
 
 @pytest.mark.parametrize(
-    ("name", "hours"), [("m7g.medium", 2), ("m5.large", 4), ("r5.4xlarge", 32), ("c5.18xlarge", 144)]
+    ("name", "hours"),
+    [
+        ("t3.micro", 0.5),
+        ("t3.medium", 2),
+        ("m7g.medium", 2),
+        ("m5.large", 4),
+        ("m5.xlarge", 8),
+        ("r5.4xlarge", 32),
+        ("c5.18xlarge", 144),
+        ("m7i.metal-24xl", 192),
+        ("m5.metal", None),
+    ],
 )
-def test_hours_are_normalized_as_aws_has_it(name: str, hours: float) -> None:
-    assert Prices().instance_type(name).normalized_hours_per_hour == hours
+def test_hours_are_normalized_as_aws_has_it(name: str, hours: float | None) -> None:
+    assert Prices().normalized_hours_per_hour(name) == hours
+
+
+def test_the_hours_of_a_size_that_tells_nothing_follow_its_vcpus() -> None:
+    own = read_prices(json.dumps(OWN).encode(), place="prices.json")
+    assert own.normalized_hours_per_hour("m7g.metal") == 128
 
 
 def test_the_emr_charge_of_the_types_that_are_known_exactly() -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 
 from trainyard import ledger
+from trainyard.costs import AskedInstances
 from trainyard.databases import engine, upgrade_app_db
 from trainyard.ledger import ClusterId, LedgerError, StepId
 from trainyard.training import Sha256, Training
@@ -125,6 +126,22 @@ def test_the_way_of_an_attempt(app: Engine) -> None:
     assert (ended.state, ended.outcome) == ("ended", "succeeded")
     assert ended.ended_at is not None
     assert ended.ended_at >= launched.launched_at >= ended.intended_at
+
+
+def asked(count: int) -> tuple[AskedInstances, ...]:
+    return (AskedInstances(role="CORE", instance_type="m5.xlarge", count=count, market="SPOT"),)
+
+
+def test_what_the_cluster_was_asked_to_have_stays_as_it_was_at_the_launch(app: Engine) -> None:
+    key = {"training_id": ID, "attempt": 1}
+    assert allocate(app).instances is None
+    for count in (1, 2):
+        recorded = ledger.record_request(app, **key, request_sha256=Sha256("a" * 64), instances=asked(count))
+        assert recorded.instances == asked(count)
+    ledger.record_launch(app, **key, cluster_id=ClusterId("j-1"))
+    ledger.record_request(app, **key, request_sha256=Sha256("a" * 64), instances=asked(3))
+    ledger.end(app, **key, outcome="failed")
+    assert [attempt.instances for attempt in ledger.attempts(app, ID)] == [asked(2)]
 
 
 def test_recording_the_same_thing_twice_is_no_error(app: Engine) -> None:

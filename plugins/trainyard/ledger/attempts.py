@@ -8,12 +8,15 @@ one transaction.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from typing import Literal, NewType
 
 from sqlalchemy import Connection, Engine, RowMapping, TextClause, text
 
+from trainyard.costs import AskedInstances
 from trainyard.databases import utc_values
 from trainyard.job_flow import cluster_name
 from trainyard.training import S3Uri, Sha256, Training, TrainingId
@@ -30,7 +33,10 @@ class LedgerError(RuntimeError):
 
 @dataclass(frozen=True)
 class Attempt:
-    """One row of the ledger; times are UTC."""
+    """One row of the ledger; times are UTC.
+
+    :param instances: what its cluster was asked to have when it was launched; none: not recorded
+    """
 
     training_id: TrainingId
     attempt: int
@@ -47,6 +53,7 @@ class Attempt:
     step_id: StepId | None
     request_sha256: Sha256 | None
     vcpus: int | None
+    instances: tuple[AskedInstances, ...] | None
     state: State
     outcome: Outcome | None
     failure_code: str | None
@@ -127,7 +134,9 @@ _QUEUE_AGAIN = text(
 
 _RECORD_REQUEST = text(
     f"""
-    UPDATE operations.attempt SET request_sha256 = :request_sha256
+    UPDATE operations.attempt
+    SET request_sha256 = :request_sha256,
+        instances = CASE state WHEN 'intended' THEN CAST(:instances AS jsonb) ELSE instances END
     WHERE training_id = :training_id AND attempt = :attempt
       AND (state = 'intended' OR request_sha256 = :request_sha256)
     RETURNING {_COLUMNS}
@@ -256,12 +265,23 @@ def aws_connections(app: Engine, deployment: str) -> list[str]:
         return list(connection.execute(_CONNECTIONS, {"deployment": deployment}).scalars())
 
 
-def record_request(app: Engine, *, training_id: TrainingId, attempt: int, request_sha256: Sha256) -> Attempt:
-    """Record the hash of ``request.json``, which may be rewritten until the cluster is launched.
+def record_request(
+    app: Engine,
+    *,
+    training_id: TrainingId,
+    attempt: int,
+    request_sha256: Sha256,
+    instances: Sequence[AskedInstances] | None = None,
+) -> Attempt:
+    """Record what is about to be launched, which may be changed until it is.
 
+    :param request_sha256: of ``request.json``
+    :param instances: what the cluster is asked to have; none: not known
     :raises LedgerError: the attempt is already launched or ended with another request
     """
-    return _update(app, _RECORD_REQUEST, training_id, attempt, request_sha256=request_sha256)
+    asked = None if instances is None else json.dumps([each.model_dump(mode="json") for each in instances])
+    values = {"request_sha256": request_sha256, "instances": asked}
+    return _update(app, _RECORD_REQUEST, training_id, attempt, **values)
 
 
 def record_launch(
@@ -326,9 +346,10 @@ def _update(
         if row is not None:
             return _attempt(row)
         existing = _existing(connection, training_id, attempt)
+        told = {name: value for name, value in values.items() if name != "instances"}
         raise LedgerError(
             f"{existing.model}: attempt {attempt} of training {training_id} is {existing.state} with cluster "
-            f"{existing.cluster_id} and step {existing.step_id}; it does not take {values}"
+            f"{existing.cluster_id} and step {existing.step_id}; it does not take {told}"
         )
 
 
@@ -345,4 +366,7 @@ def _attempts(connection: Connection, training_id: TrainingId) -> list[Attempt]:
 
 
 def _attempt(row: RowMapping) -> Attempt:
-    return Attempt(**utc_values(row))
+    values = utc_values(row)
+    if values["instances"] is not None:
+        values["instances"] = tuple(AskedInstances.model_validate(each) for each in values["instances"])
+    return Attempt(**values)

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
+from functools import cache
 from typing import Any
 
 from airflow.sdk import BaseOperator
@@ -15,6 +16,7 @@ from trainyard import clusters, connections
 from trainyard.cluster_size import most_vcpus
 from trainyard.connections import AirflowClients
 from trainyard.inputs import InputMissingError
+from trainyard.instances import Prices
 from trainyard.job_code import staged_code
 from trainyard.launching import AttemptFailedError, Order, Terms, launch_or_resume
 from trainyard.ledger import Attempt
@@ -60,11 +62,19 @@ def order_of(portfolio: Portfolio, model_name: str, context: Any) -> Order:
 def _terms(portfolio: Portfolio, model: Model) -> Terms:
     """The account's limits as they are now: a cap that is raised holds for what waits already."""
     account = connections.account()
-    vcpus = None
-    if account.max_vcpus is not None:
-        known = connections.prices(account, lambda: connections.s3_client(portfolio.connections.aws))
-        vcpus = most_vcpus(model.cluster, known)
-    return Terms(limits=account.limits, pace=account.pace, vcpus=vcpus, priority=model.priority)
+
+    # read where it is needed: a task that only waits must not fail by a file that it has no use for
+    @cache
+    def prices() -> Prices:
+        return connections.prices(account, lambda: connections.s3_client(portfolio.connections.aws))
+
+    return Terms(
+        limits=account.limits,
+        pace=account.pace,
+        vcpus=None if account.max_vcpus is None else most_vcpus(model.cluster, prices()),
+        priority=model.priority,
+        prices=prices,
+    )
 
 
 def launch_or_defer(

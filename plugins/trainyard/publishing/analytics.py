@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Engine, text
 
+from trainyard.costs import cost_usd, normalized_instance_hours
 from trainyard.ledger import Attempt
 from trainyard.publishing.formats import Interval, Metrics
 from trainyard.publishing.spool import Spool
@@ -32,6 +33,7 @@ _TRAINING_COLUMNS = (
     *("outcome", "failure_code", "failure_sentence", "published_as", "version_id"),
     *("decision_code", "decision_sentence", "decision_report", "fresh_within"),
     *("cluster_name", "cluster_id", "step_id", "output_uri", "intended_at", "launched_at", "ended_at"),
+    *("instances", "normalized_instance_hours", "cost_usd"),
     *("load_seconds", "learn_seconds", "evaluate_seconds", "job_seconds"),
     *(
         "train_rows",
@@ -141,9 +143,25 @@ def _training_row(record: AttemptRecord, spool: Spool) -> tuple[object, ...]:
         of_the_ledger = ("cluster_name", "cluster_id", "step_id", "output_uri", "request_sha256")
         times = ("intended_at", "launched_at", "ended_at")
         values |= {name: getattr(attempt, name) for name in (*of_the_ledger, *times)}
+        values |= _cost_values(attempt)
     if record.trained is not None:
         values |= _trained_values(record.trained, spool)
     return tuple(values.get(column) for column in _TRAINING_COLUMNS)
+
+
+def _cost_values(attempt: Attempt) -> dict[str, object]:
+    """What its cluster cost, however it ended; nothing where there was no cluster or its make-up is unknown."""
+    asked = attempt.instances
+    if attempt.launched_at is None or asked is None:
+        return {}
+    values: dict[str, object] = {
+        "instances": json.dumps([each.model_dump(mode="json") for each in asked], sort_keys=True)
+    }
+    if attempt.ended_at is not None:
+        seconds = (attempt.ended_at - attempt.launched_at).total_seconds()
+        values["normalized_instance_hours"] = normalized_instance_hours(asked, seconds)
+        values["cost_usd"] = cost_usd(asked, seconds)
+    return values
 
 
 def _trained_values(trained: TrainedModel, spool: Spool) -> dict[str, object]:

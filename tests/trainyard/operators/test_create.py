@@ -61,8 +61,32 @@ def test_the_time_to_wait_counts_from_the_run_s_start(shop: Shop) -> None:
         create(shop).execute(context)
 
 
-def capped(monkeypatch: pytest.MonkeyPatch, **caps: int) -> None:
+def capped(monkeypatch: pytest.MonkeyPatch, **caps: int | str) -> None:
     monkeypatch.setenv("AIRFLOW_VAR_TRAINYARD_ACCOUNT", json.dumps({"deployment": "laptop", **caps}))
+
+
+def test_the_ledger_has_the_cluster_s_make_up_at_the_account_s_own_prices(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = {"m7g.xlarge": {"vcpus": 4, "ec2_usd_per_hour": 0.182, "emr_usd_per_hour": 0.0408}}
+    file = {"region": "eu-west-1", "date": "2026-11-01", "instance_types": own}
+    shop.s3.put_object(Bucket=shop.bucket, Key="prices.json", Body=json.dumps(file).encode())
+    capped(monkeypatch, prices=f"s3://{shop.bucket}/prices.json")
+    create(shop).execute(shop.context())
+    (attempt,) = shop.attempts()
+    assert attempt.instances is not None
+    assert [
+        (each.role, each.instance_type, each.count, each.ec2_usd_per_hour, each.emr_usd_per_hour)
+        for each in attempt.instances
+    ] == [("MASTER", "m7g.large", 1, 0.0816, 0.0204), ("CORE", "m7g.xlarge", 1, 0.182, 0.0408)]
+
+
+def test_a_task_that_finds_its_cluster_running_has_no_use_for_prices(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launched = create(shop).execute(shop.context())
+    capped(monkeypatch, prices="/nowhere/prices.json")
+    assert create(shop).execute(shop.context()) == launched
 
 
 def test_a_model_without_a_slot_waits_and_launches_once_it_has_one(

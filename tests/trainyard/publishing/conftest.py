@@ -17,6 +17,7 @@ from botocore.config import Config
 from sqlalchemy import Engine, text
 
 from trainyard import ledger
+from trainyard.costs import AskedInstances
 from trainyard.databases import engine, upgrade_analytics_db, upgrade_app_db
 from trainyard.laptop.postgres import PostgresServer
 from trainyard.ledger import ClusterId, StepId
@@ -26,6 +27,19 @@ from trainyard.training import Sha256, Training, split_uri
 
 BUCKET = "publishing-tests"
 TODAY = date(2026, 11, 22)
+# 40 normalized hours and 1.2 dollars an hour: m5.xlarge, EMR's charge a quarter of EC2's
+INSTANCES = tuple(
+    AskedInstances(
+        role=role,
+        instance_type="m5.xlarge",
+        count=count,
+        market="ON_DEMAND",
+        normalized_hours_per_hour=8,
+        ec2_usd_per_hour=0.192,
+        emr_usd_per_hour=0.048,
+    )
+    for role, count in (("MASTER", 1), ("CORE", 4))
+)
 SERVING = ("serving.model_version", "serving.decision", "serving.activation", "serving.pin")
 ANALYTICS = ("analytics.training", "analytics.metric", "analytics.comparison", "analytics.curve")
 
@@ -207,13 +221,19 @@ class Yard:
         *,
         outcome: str | None = "succeeded",
         request: dict[str, Any] | None = None,
+        instances: tuple[AskedInstances, ...] | None = INSTANCES,
         **causes: str,
     ) -> ledger.Attempt:
         """One more attempt in the ledger, launched and (unless ``outcome`` is None) ended."""
         attempt = ledger.allocate(self.app, training=training, aws_conn_id="aws_default")
         key = {"training_id": training.training_id, "attempt": attempt.attempt}
         content = Folder(training, attempt.attempt, request=request or {}).request_bytes()
-        ledger.record_request(self.app, **key, request_sha256=Sha256(hashlib.sha256(content).hexdigest()))
+        ledger.record_request(
+            self.app,
+            **key,
+            request_sha256=Sha256(hashlib.sha256(content).hexdigest()),
+            instances=instances,
+        )
         cluster = ClusterId(f"j-{training.training_id[:8]}-{attempt.attempt}")
         attempt = ledger.record_launch(self.app, **key, cluster_id=cluster, step_id=StepId("s-1"))
         if outcome is not None:

@@ -8,10 +8,24 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import text
 
+from trainyard import ledger
+from trainyard.costs import AskedInstances
 from trainyard.publishing import NotLaunched, publish_run
 
 if TYPE_CHECKING:
     from conftest import Yard
+
+INSTANCES = (
+    AskedInstances(
+        role="CORE",
+        instance_type="m5.xlarge",
+        count=5,
+        market="SPOT",
+        normalized_hours_per_hour=8,
+        ec2_usd_per_hour=0.192,
+        emr_usd_per_hour=0.048,
+    ),
+)
 
 TODAY = date(2026, 11, 22)
 METRICS: dict[str, Any] = {
@@ -116,6 +130,77 @@ def test_cost_by_day_adds_up_what_is_known_and_nothing_else(yard: Yard) -> None:
         (date(2026, 11, 23), "flights", 1, 0, 1.5, None),
         (date(2026, 11, 23), "hotels", 2, 1, 3.0, 3.0),
     ]
+
+
+def lasted(yard: Yard, **minutes_of_run: float) -> None:
+    """Attempts that lived so long, by the underscored name of their run; launched at half past eleven in New York."""
+    with yard.app.begin() as connection:
+        for run, minutes in minutes_of_run.items():
+            connection.execute(
+                text(
+                    "UPDATE operations.attempt SET launched_at = '2026-11-22 23:30-05', "
+                    "ended_at = CAST('2026-11-22 23:30-05' AS timestamptz) + :minutes * interval '1 minute' "
+                    "WHERE run_id = :run AND state = 'ended'"
+                ),
+                {"run": run.replace("_", "-"), "minutes": minutes},
+            )
+
+
+def test_what_failed_was_taken_away_or_was_good_costs_alike(yard: Yard) -> None:
+    good = yard.succeeded("hotels")
+    retried = yard.training("hotels", run="run-2")
+    for outcome, code in (("failed", "spot_lost"), ("abandoned", "superseded"), ("failed", "out_of_memory")):
+        yard.attempt(retried, outcome=outcome, failure_code=code)
+    lasted(yard, run_1=90, run_2=20)
+    yard.publish(good)
+    yard.publish(retried)
+    # 1.2 dollars and 40 normalized hours an hour: an hour and a half is 1.8 and two hours begun, 20 minutes are 0.4
+    assert yard.rows(
+        "SELECT run_id, attempt, outcome, normalized_instance_hours, cost_usd FROM analytics.training "
+        "ORDER BY run_id, attempt"
+    ) == [
+        ("run-1", 1, "succeeded", 80, 1.8),
+        ("run-2", 1, "failed", 40, 0.4),
+        ("run-2", 2, "abandoned", 40, 0.4),
+        ("run-2", 3, "failed", 40, 0.4),
+    ]
+    assert yard.rows(
+        "SELECT day, model, clusters, failed_clusters, cluster_hours, normalized_instance_hours, "
+        "round(cost_usd::numeric, 6)::float FROM analytics.cost_by_day"
+    ) == [(date(2026, 11, 23), "hotels", 4, 3, 2.5, 200, 3.0)]
+
+
+def test_the_make_up_of_a_cluster_is_there_to_ask(yard: Yard) -> None:
+    yard.publish(yard.succeeded("hotels"))
+    assert yard.rows(
+        "SELECT role, instance_type, count, market, ec2_usd_per_hour FROM analytics.training CROSS JOIN LATERAL "
+        "jsonb_to_recordset(instances) "
+        "AS i (role text, instance_type text, count integer, market text, ec2_usd_per_hour float)"
+    ) == [("MASTER", "m5.xlarge", 1, "ON_DEMAND", 0.192), ("CORE", "m5.xlarge", 4, "ON_DEMAND", 0.192)]
+
+
+def test_what_is_not_known_is_null_and_nobody_s_sum(yard: Yard) -> None:
+    unpriced = tuple(each.model_copy(update={"emr_usd_per_hour": None}) for each in INSTANCES)
+    trainings = {run: yard.training("hotels", run=run) for run in ("run-1", "run-2", "run-3", "run-4")}
+    yard.attempt(trainings["run-1"], outcome="failed", instances=None)
+    yard.attempt(trainings["run-2"], outcome="failed", instances=unpriced)
+    yard.attempt(trainings["run-3"], outcome=None)
+    ledger.allocate(yard.app, training=trainings["run-4"], aws_conn_id="aws_default")
+    lasted(yard, run_1=20, run_2=20)
+    for training in trainings.values():
+        yard.publish(training)
+    assert yard.rows(
+        "SELECT run_id, instances IS NULL, normalized_instance_hours, cost_usd FROM analytics.training "
+        "ORDER BY run_id"
+    ) == [
+        ("run-1", True, None, None),
+        ("run-2", False, 40, None),
+        ("run-3", False, None, None),
+        ("run-4", True, None, None),
+    ]
+    assert yard.rows(
+        "SELECT sum(clusters), count(normalized_instance_hours), count(cost_usd) FROM analytics.cost_by_day"
+    ) == [(3, 0, 0)]
 
 
 @pytest.mark.parametrize(("age_days", "stale"), [(2, False), (9, True)])
