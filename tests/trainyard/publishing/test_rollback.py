@@ -47,7 +47,7 @@ def test_a_rollback_serves_the_version_before_and_the_next_run_does_not_undo_it(
         three.succeeded("hotels", run="night", data_date=DAY + timedelta(days=9))
     ).outcomes
     assert (outcome.status, live_version(three)) == ("recorded", 2)
-    assert "version 2 was pinned by ada: calls too often" in outcome.sentence
+    assert "the model is pinned to version 2 by ada: calls too often" in outcome.sentence
     assert three.rows("SELECT decision_code FROM analytics.training WHERE run_id = 'night'") == [("pinned",)]
 
 
