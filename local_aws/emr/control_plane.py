@@ -180,8 +180,11 @@ class ControlPlane:
         self._put(step_life.end_step(self._clusters[cluster_id], step_id, end, now), now)
 
     def bootstrap_ended(self, cluster_id: ClusterId, end: BootstrapEnd, now: datetime) -> None:
+        cluster = self._clusters[cluster_id]
+        if cluster.state.is_over:
+            return
         ended = replace(
-            self._clusters[cluster_id],
+            cluster,
             runs_bootstrap=False,
             bootstrap_exit_code=end.exit_code,
             bootstrap_action=end.action,
@@ -363,6 +366,8 @@ class ControlPlane:
         before = self._clusters.get(cluster_id)
         if before == cluster:
             return
+        if before is not None and before.state.is_over and cluster.state is not before.state:
+            raise ValueError(f"{cluster_id} is {before.state.value} and cannot become {cluster.state.value}")
         cluster = lifecycle.remember(before, cluster, now)
         self._clusters[cluster_id] = cluster
         self._changed.add(cluster_id)

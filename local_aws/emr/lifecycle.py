@@ -117,7 +117,14 @@ def finish(cluster: Cluster, now: datetime) -> Cluster:
     ends_well = (ALL_STEPS_COMPLETED, STEPS_COMPLETED_WITH_ERRORS)
     well = cluster.reason in ends_well or cluster.reason.code == USER_REQUEST.code
     state = ClusterState.TERMINATED if well else ClusterState.TERMINATED_WITH_ERRORS
-    return replace(cluster, state=state, ended_at=now, has_slot=False)
+    # of a step whose end was never reported, nothing more will be heard
+    steps = tuple(
+        replace(step, state=StepState.CANCELLED, reason=JOB_TERMINATED, ended_at=now)
+        if step.state.is_under_way
+        else step
+        for step in cluster.steps
+    )
+    return replace(cluster, steps=steps, state=state, ended_at=now, has_slot=False, runs_bootstrap=False)
 
 
 def fail_bootstrap(cluster: Cluster, now: datetime) -> Cluster:

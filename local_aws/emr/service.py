@@ -1,7 +1,8 @@
 """The one place where the state machine meets time, threads and the disk.
 
 Every change goes through `change`: under one lock the control plane changes, moves on, and is saved before
-anybody is answered; what it wants done is then handed to the machine, which reports back through the same door.
+anybody is answered. What it wants done is handed to the machine under the same lock, so that a step's stop never
+comes before its start; the machine reports back through the same door.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class Machinery(Protocol):
     """What starts and stops processes."""
 
     def perform(self, action: Action, service: EmrService) -> None:
-        """Begin the action, without waiting for its end."""
+        """Begin the action, without waiting for anything: all callers wait meanwhile."""
 
 
 class EmrService:
@@ -65,9 +66,8 @@ class EmrService:
     def change(self, alter: Callable[[ControlPlane, datetime], Answer]) -> Answer:
         with self._changed:
             answer = alter(self._plane, self._now())
-            actions = self._advance()
+            self._advance()
             self._changed.notify_all()
-        self._perform(actions)
         return answer
 
     def _keep_time(self) -> None:
@@ -80,22 +80,18 @@ class EmrService:
                     self._changed.wait(None if seconds is None else max(_LEAST_WAIT_SECONDS, seconds))
                 if self._closed:
                     return
-                actions = self._advance(at_most=_CLUSTERS_A_ROUND)
-            self._perform(actions)
+                self._advance(at_most=_CLUSTERS_A_ROUND)
 
-    def _advance(self, at_most: int | None = None) -> list[Action]:
+    def _advance(self, at_most: int | None = None) -> None:
         if self._closed:
-            return []
+            return
         actions = self._plane.advance(self._now(), at_most=at_most)
         self._save()
-        return actions
+        for action in actions:
+            self._machinery.perform(action, self)
 
     def _save(self) -> None:
         changed = self._plane.take_changed()
         self._store.save(changed)
         for cluster in changed:
             LOG.info("%s %s %s", cluster.cluster_id, cluster.name, cluster.state.value)
-
-    def _perform(self, actions: list[Action]) -> None:
-        for action in actions:
-            self._machinery.perform(action, self)

@@ -57,7 +57,7 @@ def end_step(cluster: Cluster, step_id: StepId, end: StepEnd, now: datetime) -> 
     if step is None or not step.state.is_under_way:
         return cluster
     ended = _change(cluster, step_id, lambda running: _ended_step(cluster, running, end, now))
-    if cluster.state is ClusterState.TERMINATING:
+    if not cluster.state.takes_changes:
         return ended
     failed = end.failure is not None and step.state is StepState.RUNNING
     if failed and cluster.step_concurrency == 1:

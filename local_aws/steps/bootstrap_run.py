@@ -21,7 +21,7 @@ from local_aws.steps.logs import StepLogs, log_destination
 from local_aws.steps.machine import Machine
 
 # what a shell says of a program it cannot start
-_NOT_STARTED = 127
+NOT_STARTED = 127
 
 
 class BootstrapRun:
@@ -34,11 +34,11 @@ class BootstrapRun:
         self._stopped = False
         self._current: GuardedCommand | None = None
 
-    def stop(self) -> None:
-        """End the action that runs, and start no other; `run` then returns."""
+    def stop(self, *, at_once: bool = False) -> None:
+        """End the action that runs, and start no other; `run` then returns. :param at_once: without grace"""
         self._stopped = True
         if self._current is not None:
-            self._current.stop()
+            self._current.stop(at_once=at_once)
 
     def run(self) -> BootstrapEnd:
         actions = self._cluster.request.get("BootstrapActions") or ()
@@ -73,7 +73,7 @@ class BootstrapRun:
             code = command.run([str(path), *args], {}, options=[guard.NO_NEW_PRIVILEGES])
         except Exception as problem:  # noqa: BLE001 - whatever goes wrong is the action's failure; its log says how
             logs.say(f"local_aws could not run the bootstrap action: {problem}", level="ERROR")
-            code = _NOT_STARTED
+            code = NOT_STARTED
         rmtree(work, ignore_errors=True)
         logs.bring_to_s3(self._machine.client, delay_seconds=self._machine.settings.log_delay_seconds)
         return code

@@ -13,8 +13,6 @@ from pathlib import Path
 from threading import Timer
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from local_aws.emr.values import Cluster
 
 NAMES = ("controller", "stdout", "stderr")
@@ -30,7 +28,6 @@ class StepLogs:
     def __init__(self, folder: Path, destination: str | None) -> None:
         self.folder = folder
         self._destination = destination
-        folder.mkdir(parents=True, exist_ok=True)
 
     def path(self, name: str) -> Path:
         return self.folder / name
@@ -42,7 +39,9 @@ class StepLogs:
     def say(self, sentence: str, *, level: str = "INFO") -> None:
         """One line into the controller log."""
         moment = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        with self.path("controller").open("a", encoding="utf-8") as file:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        # an argument may hold what is no text: JSON's lone surrogates
+        with self.path("controller").open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(f"{moment} {level} {sentence}\n")
 
     def bring_to_s3(self, client: Any, *, delay_seconds: float) -> None:
@@ -76,7 +75,7 @@ class StepLogs:
                     Body=gzip.compress(path.read_bytes() if path.exists() else b""),
                     ContentType="application/gzip",
                 )
-        except (BotoCoreError, ClientError) as problem:
+        except Exception as problem:  # noqa: BLE001 - the step is none the worse for it
             self.say(f"logs could not be written to {destination}: {problem}", level="ERROR")
 
 

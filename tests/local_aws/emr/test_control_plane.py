@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from local_aws.emr import lifecycle
-from local_aws.emr.control_plane import ControlPlane, Pace, StartStep, StopCluster, StopStep
+from local_aws.emr.control_plane import BootstrapEnd, ControlPlane, Pace, StartStep, StopCluster, StopStep
 from local_aws.emr.errors import ValidationError
 from local_aws.emr.nodes import nodes
 from local_aws.emr.step_life import StepEnd
@@ -178,6 +178,24 @@ def test_a_step_that_ends_well_while_its_cluster_is_terminated_has_completed() -
     story.end_step(cluster_id, StepEnd())
     assert story.step_states(cluster_id) == [StepState.COMPLETED]
     assert story.cluster(cluster_id).reason == lifecycle.USER_REQUEST
+
+
+def test_a_cluster_that_is_over_stays_so_whatever_is_reported_later() -> None:
+    story = Story()
+    cluster_id = story.launch("CONTINUE", keep_alive=True)
+    story.after(10)
+    story.after(5)
+    story.plane.terminate(story.cluster(cluster_id), story.now)
+    story.after(0)
+    story.stopped(cluster_id)
+    over = story.cluster(cluster_id)
+    assert (over.state, story.step_states(cluster_id)) == (ClusterState.TERMINATED, [StepState.CANCELLED])
+    story.plane.step_ended(over.cluster_id, over.steps[0].step_id, FAILED, story.now)
+    story.plane.bootstrap_ended(over.cluster_id, BootstrapEnd(), story.now)
+    story.after(0)
+    assert story.cluster(cluster_id) == over
+    with pytest.raises(ValueError, match="is TERMINATED and cannot become WAITING"):
+        story.plane.change(replace(over, state=ClusterState.WAITING), story.now)
 
 
 def test_a_cancelled_running_step_lets_the_next_one_run() -> None:

@@ -284,9 +284,16 @@ class RandomLives(RuleBasedStateMachine):
 
         self.service.change(change)
 
-    @rule(seconds=SECONDS, ends=st.lists(st.sampled_from([None, True, False]), max_size=3))
-    def time_passes(self, seconds: float, ends: list[bool | None] | None = None) -> None:
-        """And meanwhile processes end, well or not, or go on; and the machine stops what it was told to."""
+    @rule(
+        seconds=SECONDS,
+        ends=st.lists(st.sampled_from([None, True, False]), max_size=3),
+        late=st.booleans(),
+    )
+    def time_passes(self, seconds: float, ends: list[bool | None] | None = None, late: bool = False) -> None:
+        """And meanwhile processes end, well or not, or go on; and the machine stops what it was told to.
+
+        :param late: whether it reports a stopped cluster before the ends of its processes
+        """
         for process, well in zip(list(self.machine.running), ends or (), strict=False):
             if well is not None:
                 self.end_process(process, well)
@@ -294,7 +301,7 @@ class RandomLives(RuleBasedStateMachine):
             if well is not None:
                 self.end_bootstrap(cluster_id, well)
         for cluster_id in list(self.machine.to_stop)[: len(ends or ())]:
-            self.stop_cluster(cluster_id, well=False)
+            self.stop_cluster(cluster_id, late=late)
         self.now += timedelta(seconds=seconds)
         self.service.change(lambda _plane, _now: None)
 
@@ -318,12 +325,14 @@ class RandomLives(RuleBasedStateMachine):
         end = BootstrapEnd(exit_code=None if well else 1)
         self.service.change(lambda plane, now: plane.bootstrap_ended(cluster_id, end, now))
 
-    def stop_cluster(self, cluster_id: ClusterId, well: bool) -> None:
+    def stop_cluster(self, cluster_id: ClusterId, *, late: bool = False) -> None:
         self.machine.to_stop.remove(cluster_id)
+        if late:
+            self.service.change(lambda plane, now: plane.cluster_stopped(cluster_id, now))
         for process in [each for each in self.machine.running if each[0] == cluster_id]:
-            self.end_process(process, well)
+            self.end_process(process, well=False)
         if cluster_id in self.machine.bootstrapping:
-            self.end_bootstrap(cluster_id, well)
+            self.end_bootstrap(cluster_id, well=False)
         self.service.change(lambda plane, now: plane.cluster_stopped(cluster_id, now))
 
     @invariant()
@@ -354,7 +363,7 @@ class RandomLives(RuleBasedStateMachine):
                 break
             self.time_passes(5.0)
             for cluster_id in list(self.machine.to_stop):
-                self.stop_cluster(cluster_id, well=False)
+                self.stop_cluster(cluster_id)
             for process in list(self.machine.running):
                 self.end_process(process, well=True)
             for cluster_id in list(self.machine.bootstrapping):
