@@ -42,10 +42,12 @@ def fleets(*, timeout_action: str | None = None, spot: int = 4) -> dict[str, Any
 
 
 def test_boto3s_waiters_see_success(emr: Any, step: Any, control: LocalAws, name: str) -> None:
-    cluster_id = emr.launch(step("bash"), Name=name)
+    # kept alive, so that a waiter that comes late still finds it running
+    cluster_id = emr.launch(step("bash"), keep_alive=True, Name=name)
     step_id = emr.steps(cluster_id)[0]["Id"]
     emr.emr.get_waiter("cluster_running").wait(ClusterId=cluster_id, WaiterConfig=QUICK)
     emr.emr.get_waiter("step_complete").wait(ClusterId=cluster_id, StepId=step_id, WaiterConfig=QUICK)
+    emr.emr.terminate_job_flows(JobFlowIds=[cluster_id])
     emr.emr.get_waiter("cluster_terminated").wait(ClusterId=cluster_id, WaiterConfig=QUICK)
     assert emr.state(cluster_id) == "TERMINATED"
 

@@ -21,7 +21,7 @@ from local_aws.steps.machine import Machine
 from local_aws.steps.machinery import StepMachinery
 from local_aws.steps.step_run import StepRun
 
-PACE = Pace(slots=2, provision_seconds=0, bootstrap_seconds=0, run_bootstrap_actions=True)
+PACE = Pace(slots=2, provision_seconds=0.02, bootstrap_seconds=0, run_bootstrap_actions=True)
 
 
 class NoS3:
@@ -32,22 +32,25 @@ class NoS3:
 
 
 class SlowToStart(StepMachinery):
+    performed: tuple[str, ...] = ()
+
     def perform(self, action: Action, service: EmrService) -> None:
         if isinstance(action, StartStep):
             time.sleep(0.3)
         super().perform(action, service)
+        self.performed += (type(action).__name__,)
 
 
 class Place:
     """One service with one machinery, and what the tests ask of them."""
 
-    def __init__(self, root: Path, machinery: type[StepMachinery] = StepMachinery) -> None:
+    def __init__(self, root: Path, machinery: type[Any] = StepMachinery) -> None:
         self.root = root
         settings = Settings(root=root, grace_seconds=0.2)
         files: Any = None
         machine = Machine(settings, "http://127.0.0.1:9", NoS3(), {}, files)
         store = ClusterStore(root / "emr")
-        self.machinery = machinery(machine, store)
+        self.machinery: Any = machinery(machine, store)
         self.service = EmrService(ControlPlane(PACE), store, self.machinery)
         self.service.start()
 
@@ -105,6 +108,7 @@ def test_a_cluster_terminated_while_its_step_starts_leaves_no_process(place: Cal
     here.service.change(lambda plane, now: plane.terminate(plane.cluster(cluster.cluster_id), now))
     ended = here.wait(cluster, is_over)
     assert (ended.state, ended.steps[0].state) == (ClusterState.TERMINATED, StepState.CANCELLED)
+    assert here.machinery.performed == ("StartStep", "StopCluster")
     assert here.running() == []
 
 
@@ -113,6 +117,7 @@ def test_a_step_cancelled_while_it_starts_is_cancelled(place: Callable[..., Plac
     cluster = here.wait(here.launch("bash", "-c", "sleep 600"), is_running)
     here.service.change(lambda plane, now: plane.cancel_step(cluster, cluster.steps[0], now))
     here.wait(cluster, lambda each: each.steps[0].state is StepState.CANCELLED)
+    assert here.machinery.performed == ("StartStep", "StopStep")
     assert here.running() == []
 
 
