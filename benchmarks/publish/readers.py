@@ -120,7 +120,6 @@ def _trained(run_id: str, artifact: Kept) -> TrainedModel:
         kept_artifact=artifact,
         kept_metrics=artifact,
         kept_curves=artifact,
-        feasible=True,
     )
 
 
