@@ -14,24 +14,41 @@ from sqlalchemy.exc import DBAPIError
 READER = "trainyard_reader"
 PUBLISHER = "trainyard_publisher"
 
-# what tasks and the command line do in each schema; nothing may change what has served
-_RIGHTS = {
-    "operations": "SELECT, INSERT, UPDATE",
-    "serving": "SELECT, INSERT",
-    "analytics": "SELECT, INSERT, UPDATE, DELETE",
+# what tasks and the command line do to each table and view; nothing may change what has served. By name, since the
+# schemas may hold other people's tables too; a schema's version table is read to see that nothing is left to migrate
+_ADDED_TO, _KEPT, _REPLACED = "SELECT, INSERT", "SELECT, INSERT, UPDATE", "SELECT, INSERT, UPDATE, DELETE"
+_RELATIONS = {
+    "operations": {
+        "SELECT": ("trainyard_version",),
+        _KEPT: ("attempt", "listing", "launch_pace"),
+    },
+    "serving": {
+        "SELECT": ("live_model", "served_model", "emptying"),
+        _ADDED_TO: ("model_version", "decision", "activation", "pin"),
+    },
+    "analytics": {
+        "SELECT": (
+            *("trainyard_version", "latest_metrics", "metric_trend", "freshness", "portfolio_freshness"),
+            *("failures", "held_back", "warning", "cost_by_day"),
+        ),
+        _REPLACED: ("training", "metric", "comparison", "curve"),
+    },
+}
+_SEQUENCES = {
+    "serving": ("model_version_version_id_seq", "activation_activation_id_seq", "pin_pin_id_seq"),
 }
 _EXISTS = text("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = :role)")
 
 
 def grant_statements(schemas: Sequence[str]) -> Iterator[str]:
-    """What gives both roles their rights in schemas of ours, on tables that later migrations make as well."""
+    """What gives both roles their rights in schemas of ours: on what our migrations make, and on nothing else there."""
     for schema in schemas:
-        rights = _RIGHTS[schema]
         yield f"GRANT USAGE ON SCHEMA {schema} TO {PUBLISHER}"
-        yield f"GRANT {rights} ON ALL TABLES IN SCHEMA {schema} TO {PUBLISHER}"
-        yield f"GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA {schema} TO {PUBLISHER}"
-        for things, given in (("TABLES", rights), ("SEQUENCES", "USAGE, SELECT, UPDATE")):
-            yield f"ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT {given} ON {things} TO {PUBLISHER}"
+        for rights, names in _RELATIONS[schema].items():
+            yield f"GRANT {rights} ON {_listed(schema, names)} TO {PUBLISHER}"
+        if schema in _SEQUENCES:
+            sequences = _listed(schema, _SEQUENCES[schema])
+            yield f"GRANT USAGE, SELECT, UPDATE ON SEQUENCE {sequences} TO {PUBLISHER}"
         if schema == "serving":
             yield f"GRANT EXECUTE ON FUNCTION serving.empty_artifacts(text, text, integer) TO {PUBLISHER}"
             yield f"GRANT USAGE ON SCHEMA serving TO {READER}"
@@ -56,11 +73,12 @@ def revoke(connection: Connection, schemas: Sequence[str]) -> None:
             continue
         for schema in schemas:
             _runs(connection, f"REVOKE ALL ON SCHEMA {schema} FROM {role}")
-            for things in ("TABLES", "SEQUENCES"):
-                _runs(
-                    connection,
-                    f"ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} REVOKE ALL ON {things} FROM {role}",
-                )
+            if "trainyard_version" in _RELATIONS[schema].get("SELECT", ()):
+                _runs(connection, f"REVOKE ALL ON {schema}.trainyard_version FROM {role}")
+
+
+def _listed(schema: str, names: Sequence[str]) -> str:
+    return ", ".join(f"{schema}.{name}" for name in names)
 
 
 def _made(connection: Connection, role: str) -> bool:

@@ -85,6 +85,11 @@ def test_both_histories_live_in_one_database_beside_others(database_url: str) ->
             connection.execute(text(statement))
     upgrade_app_db(database)
     upgrade_analytics_db(database)
+    with database.begin() as connection:
+        # theirs too, made later
+        connection.execute(text("CREATE TABLE analytics.orders (day date)"))
+        theirs = "SELECT relacl FROM pg_class WHERE relname IN ('alembic_version', 'sales', 'orders')"
+        assert [rights for (rights,) in connection.execute(text(theirs)) if rights is not None] == []
     migrate(database, history=APPLICATION, revision="base")
     migrate(database, history=ANALYTICS, revision="base")
     with database.connect() as connection:

@@ -84,6 +84,25 @@ def test_a_publisher_publishes_and_rolls_back_and_can_rewrite_nothing(yard: Yard
     analytics.dispose()
 
 
+def test_everything_that_migrations_make_is_a_publisher_s_and_their_version_is_not_to_be_changed(
+    yard: Yard,
+) -> None:
+    query = """
+        SELECT relname FROM pg_class
+        WHERE relnamespace::regnamespace::text IN ('operations', 'serving', 'analytics')
+          AND relkind IN ('r', 'v', 'S')
+          AND NOT CASE relkind WHEN 'S' THEN has_sequence_privilege('trainyard_publisher', oid, 'UPDATE')
+                  ELSE has_table_privilege('trainyard_publisher', oid, 'SELECT') END
+    """
+    changes = (
+        "SELECT has_table_privilege('trainyard_publisher', '{}.trainyard_version', 'INSERT, UPDATE, DELETE')"
+    )
+    for database, schema in ((yard.app, "operations"), (yard.analytics, "analytics")):
+        with database.connect() as connection:
+            assert connection.execute(text(query)).scalars().all() == []
+            assert connection.execute(text(changes.format(schema))).scalar_one() is False
+
+
 def test_a_connection_that_may_not_make_roles_says_what_to_run(
     database_url: str,
     yard: Yard,
@@ -115,6 +134,7 @@ def test_rights_go_with_the_schemas_and_the_roles_stay(database_url: str) -> Non
     with database.connect() as connection:
         rights = (
             "SELECT nspname FROM pg_namespace WHERE nspacl::text LIKE '%trainyard\\_%=%' UNION ALL "
+            "SELECT relname FROM pg_class WHERE relacl::text LIKE '%trainyard\\_%=%' UNION ALL "
             "SELECT 'default' FROM pg_default_acl WHERE defaclacl::text LIKE '%trainyard\\_publisher%'"
         )
         assert connection.exec_driver_sql(rights.replace("%", "%%")).all() == []
