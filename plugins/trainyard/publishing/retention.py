@@ -49,8 +49,9 @@ def prune(app: Engine, analytics: Engine, portfolio: Portfolio) -> Pruned:
     """Let go of what a portfolio no longer keeps (``keep_versions``, ``curve_days``); pruning again changes nothing.
 
     A version that has served or was pinned keeps its artifact for good, so that a person can always go back to it.
-    An artifact that lies in S3 is no longer referred to; its file is the bucket's lifecycle rule to delete. Models that
-    the portfolio does not have any more are left as they are.
+    An artifact that lies in S3 is no longer referred to, and its file stays: nothing here deletes in S3, and a rule of
+    the bucket cannot tell what serves from what does not. Models that the portfolio does not have any more are left as
+    they are.
     """
     pruned = Pruned(0, 0, 0)
     for name, model in sorted(portfolio.models.items()):

@@ -40,7 +40,10 @@ INSTANCES = tuple(
     )
     for role, count in (("MASTER", 1), ("CORE", 4))
 )
-SERVING = ("serving.model_version", "serving.decision", "serving.activation", "serving.pin")
+SERVING = (
+    *("serving.model_version", "serving.decision", "serving.activation", "serving.pin"),
+    *("serving.served_model", "serving.emptying"),
+)
 ANALYTICS = ("analytics.training", "analytics.metric", "analytics.comparison", "analytics.curve")
 
 

@@ -102,12 +102,42 @@ LOOKALIKE = (
     "plpgsql AS $$ BEGIN " + EMPTY.format(3) + "; END $$; SELECT other.empty_artifacts()"
 )
 
+# the name of ours, which the server shows where it tells who called
+COMMENT = f"DO $$ BEGIN {EMPTY.format(3)} /* PL/pgSQL function serving.empty_artifacts( */; END $$"
 
-@pytest.mark.parametrize("statement", [EMPTY.format(3), EMPTY.format(2), LOOKALIKE])
+
+@pytest.mark.parametrize("statement", [EMPTY.format(3), EMPTY.format(2), LOOKALIKE, COMMENT])
 def test_artifacts_are_emptied_by_the_one_function_only(six: Yard, statement: str) -> None:
     with pytest.raises(DBAPIError, match="is only added to"), six.app.begin() as connection:
         connection.exec_driver_sql(statement)
     assert emptied(six) == []
+
+
+@pytest.mark.parametrize(
+    ("version", "keep", "why"),
+    [
+        (6, 1, "version 6 is among the newest 1 of its model"),
+        (5, 2, "version 5 is among the newest 2 of its model"),
+        (1, 2, "version 1 has served or was pinned"),
+        (3, 0, "keeps_at_least_one"),
+    ],
+)
+def test_what_is_to_be_kept_is_not_emptied_by_hand_either(
+    six: Yard, version: int, keep: int, why: str
+) -> None:
+    with pytest.raises(DBAPIError, match=why), six.app.begin() as connection:
+        connection.exec_driver_sql(f"INSERT INTO serving.emptying VALUES ({version}, {keep})")
+    assert emptied(six) == []
+
+
+def test_what_was_emptied_does_not_change_again(six: Yard, portfolio: Portfolio) -> None:
+    prune(six.app, six.analytics, portfolio)
+    for change in (
+        "UPDATE serving.model_version SET emptied_at = 'tomorrow'",
+        "DELETE FROM serving.emptying",
+    ):
+        with pytest.raises(DBAPIError, match="is only added to"), six.app.begin() as connection:
+            connection.exec_driver_sql(f"{change} WHERE version_id = 3")
 
 
 def test_keeping_nothing_at_all_is_refused(six: Yard) -> None:

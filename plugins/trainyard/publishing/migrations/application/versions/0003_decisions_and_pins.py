@@ -63,12 +63,49 @@ CREATE TABLE serving.pin (
 )
 """
 
+# the view finds each model's newest activation from here, however long its log has grown
+SERVED_MODEL = """
+CREATE TABLE serving.served_model (
+    portfolio  text NOT NULL,
+    model      text NOT NULL,
+    PRIMARY KEY (portfolio, model)
+)
+"""
+
+SERVED_OF_OLD = "INSERT INTO serving.served_model SELECT DISTINCT portfolio, model FROM serving.activation"
+
+ADD_SERVED = """
+CREATE FUNCTION serving.add_served() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO serving.served_model SELECT DISTINCT portfolio, model FROM added ON CONFLICT DO NOTHING;
+    RETURN NULL;
+END
+$$
+"""
+
 # CREATE OR REPLACE lets columns be added at the end and nothing else: what applications rely on
 LIVE_MODEL = """
 CREATE OR REPLACE VIEW serving.live_model AS
+SELECT served.portfolio, served.model, version_id, data_date, training_id, attempt, artifact, artifact_uri,
+       artifact_sha256, feature_space, num_features, threshold, lineage, published_at,
+       activation_id, activated_at, actor, reason, replaced_version_id, score_kind
+FROM serving.served_model AS served
+CROSS JOIN LATERAL (
+    SELECT version_id, activation_id, activated_at, actor, reason, replaced_version_id
+    FROM serving.activation
+    WHERE activation.portfolio = served.portfolio AND activation.model = served.model
+    ORDER BY activation_id DESC
+    LIMIT 1
+) AS newest
+JOIN serving.model_version USING (version_id)
+"""
+
+LIVE_MODEL_BEFORE = """
+CREATE VIEW serving.live_model AS
 SELECT portfolio, model, version_id, data_date, training_id, attempt, artifact, artifact_uri, artifact_sha256,
        feature_space, num_features, threshold, lineage, published_at,
-       activation_id, activated_at, actor, reason, replaced_version_id, score_kind
+       activation_id, activated_at, actor, reason, replaced_version_id
 FROM (
     SELECT DISTINCT ON (portfolio, model) *
     FROM serving.activation
@@ -77,20 +114,50 @@ FROM (
 JOIN serving.model_version USING (version_id, portfolio, model)
 """
 
-LIVE_MODEL_BEFORE = LIVE_MODEL.replace("CREATE OR REPLACE", "CREATE").replace(", score_kind", "")
+EMPTYING = """
+CREATE TABLE serving.emptying (
+    version_id  bigint      PRIMARY KEY REFERENCES serving.model_version,
+    keep        integer     NOT NULL,
+    emptied_at  timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT keeps_at_least_one CHECK (keep >= 1)
+)
+"""
+
+# a row here empties its version, so the rule is asked here; newer versions stay whether they served or not, so that
+# a person can still activate what a gate held back
+EMPTY_ARTIFACT = """
+CREATE FUNCTION serving.empty_artifact() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    newer bigint;
+BEGIN
+    -- nobody activates a version while it is emptied
+    PERFORM pg_advisory_xact_lock(hashtextextended('trainyard.serving', 0));
+    SELECT count(*) INTO newer
+    FROM serving.model_version AS version JOIN serving.model_version AS other USING (portfolio, model)
+    WHERE version.version_id = NEW.version_id AND other.version_id > NEW.version_id;
+    IF newer < NEW.keep THEN
+        RAISE EXCEPTION 'version % is among the newest % of its model: its artifact stays', NEW.version_id, NEW.keep
+            USING ERRCODE = 'restrict_violation';
+    END IF;
+    UPDATE serving.model_version SET artifact = NULL, artifact_uri = NULL, emptied_at = NEW.emptied_at
+    WHERE version_id = NEW.version_id;
+    RETURN NULL;
+END
+$$
+"""
 
 # a column that is not named here may not change either: the old row with the artifact gone must be the new row
 ONLY_EMPTIED = """
-CREATE FUNCTION serving.only_emptied() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION serving.only_emptied() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    callers text;
     emptied serving.model_version := OLD;
 BEGIN
-    GET DIAGNOSTICS callers = PG_CONTEXT;
     emptied.artifact := NULL;
     emptied.artifact_uri := NULL;
-    emptied.emptied_at := NEW.emptied_at;
-    IF strpos(callers, 'serving.empty_artifacts(') = 0 OR NEW IS DISTINCT FROM emptied THEN
+    SELECT e.emptied_at INTO emptied.emptied_at FROM serving.emptying AS e WHERE e.version_id = OLD.version_id;
+    IF NOT FOUND OR NEW IS DISTINCT FROM emptied THEN
         RAISE EXCEPTION '%.% is only added to: % is refused', TG_TABLE_SCHEMA, TG_TABLE_NAME, TG_OP
             USING ERRCODE = 'restrict_violation',
                   HINT = 'To serve another version, activate it; artifacts are emptied by serving.empty_artifacts.';
@@ -105,7 +172,6 @@ END
 $$
 """
 
-# newer ones stay whether they served or not, so that a person can still activate what a gate held back
 EMPTY_ARTIFACTS = """
 CREATE FUNCTION serving.empty_artifacts(of_portfolio text, of_model text, keep integer)
 RETURNS TABLE (emptied_version_id bigint, emptied_bytes bigint)
@@ -115,7 +181,6 @@ BEGIN
         RAISE EXCEPTION 'keep is %: accepted are whole numbers from 1', keep
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    -- nobody activates a version while it is emptied
     PERFORM pg_advisory_xact_lock(hashtextextended('trainyard.serving', 0));
     RETURN QUERY
         WITH old AS (
@@ -130,12 +195,10 @@ BEGIN
               AND NOT EXISTS (SELECT FROM serving.activation AS a WHERE a.version_id = version.version_id)
               AND NOT EXISTS (SELECT FROM serving.pin AS p WHERE p.version_id = version.version_id)
         ), emptied AS (
-            UPDATE serving.model_version AS version
-            SET artifact = NULL, artifact_uri = NULL, emptied_at = now()
-            FROM old WHERE version.version_id = old.version_id
-            RETURNING version.version_id, old.bytes
+            INSERT INTO serving.emptying (version_id, keep) SELECT old.version_id, $3 FROM old
+            RETURNING serving.emptying.version_id
         )
-        SELECT emptied.version_id, emptied.bytes FROM emptied ORDER BY 1;
+        SELECT old.version_id, old.bytes FROM old JOIN emptied USING (version_id) ORDER BY 1;
 END
 $$
 """
@@ -173,6 +236,14 @@ COMMENTS = {
         "The one live version of each model: all that an application reads. Shape 1: columns are only ever added, "
         "at the end"
     ),
+    "TABLE serving.served_model": "Every model that has ever served; filled by a trigger",
+    "FUNCTION serving.add_served()": "Fills served_model",
+    "TABLE serving.emptying": (
+        "Versions whose artifacts retention let go of; adding one empties it, and is refused while the version is "
+        "to be kept. Only added to"
+    ),
+    "COLUMN serving.emptying.keep": "How many of the model's newest versions were to be kept",
+    "FUNCTION serving.empty_artifact()": "Empties what is added to emptying, if the version need not be kept",
     "FUNCTION serving.only_emptied()": "Keeps versions as they were written, but for emptied artifacts",
     "FUNCTION serving.empty_artifacts(text, text, integer)": (
         "Empties artifacts of a model that never served and are not among its newest, the one way to do so"
@@ -188,8 +259,9 @@ def upgrade() -> None:
     op.execute(PIN)
     op.execute("CREATE INDEX pin_by_model ON serving.pin (portfolio, model, pin_id DESC)")
     op.execute("CREATE INDEX pin_by_version ON serving.pin (version_id)")
-    op.execute(LIVE_MODEL)
-    for statement in (ONLY_EMPTIED, EMPTY_ARTIFACTS, REFUSE_EMPTIED):
+    for statement in (SERVED_MODEL, SERVED_OF_OLD, ADD_SERVED, LIVE_MODEL):
+        op.execute(statement)
+    for statement in (EMPTYING, EMPTY_ARTIFACT, ONLY_EMPTIED, EMPTY_ARTIFACTS, REFUSE_EMPTIED):
         op.execute(statement)
     op.execute("REVOKE ALL ON FUNCTION serving.empty_artifacts(text, text, integer) FROM PUBLIC")
     op.execute("DROP TRIGGER only_added_to ON serving.model_version")
@@ -201,8 +273,17 @@ def upgrade() -> None:
         "CREATE TRIGGER has_an_artifact BEFORE INSERT ON serving.activation "
         "FOR EACH ROW EXECUTE FUNCTION serving.refuse_emptied()"
     )
+    op.execute(
+        "CREATE TRIGGER serves AFTER INSERT ON serving.activation REFERENCING NEW TABLE AS added "
+        "FOR EACH STATEMENT EXECUTE FUNCTION serving.add_served()"
+    )
+    op.execute(
+        "CREATE TRIGGER empties AFTER INSERT ON serving.emptying "
+        "FOR EACH ROW EXECUTE FUNCTION serving.empty_artifact()"
+    )
     refused = {
         "model_version": "DELETE OR TRUNCATE",
+        "emptying": "UPDATE OR DELETE OR TRUNCATE",
         "decision": "UPDATE OR DELETE OR TRUNCATE",
         "pin": "UPDATE OR DELETE OR TRUNCATE",
     }
@@ -219,14 +300,18 @@ def upgrade() -> None:
 def downgrade() -> None:
     """What older packages cannot hold is let go: decisions, pins, versions that score by margin or were emptied."""
     op.execute("DROP VIEW serving.live_model")
-    op.execute("DROP TRIGGER has_an_artifact ON serving.activation")
+    for name in ("has_an_artifact", "serves"):
+        op.execute(f"DROP TRIGGER {name} ON serving.activation")
+    op.execute("DROP TABLE serving.served_model")
+    op.execute("DROP TABLE serving.emptying")
     op.execute("DROP TABLE serving.pin")
     op.execute("DROP TABLE serving.decision")
     for name in ("only_added_to", "only_emptied"):
         op.execute(f"DROP TRIGGER {name} ON serving.model_version")
     op.execute("DROP FUNCTION serving.only_emptied()")
     op.execute("DROP FUNCTION serving.empty_artifacts(text, text, integer)")
-    op.execute("DROP FUNCTION serving.refuse_emptied()")
+    for name in ("refuse_emptied", "empty_artifact", "add_served"):
+        op.execute(f"DROP FUNCTION serving.{name}()")
     op.execute("ALTER TABLE serving.activation DISABLE TRIGGER only_added_to")
     op.execute(
         "CREATE TEMPORARY TABLE unknown ON COMMIT DROP AS SELECT version_id FROM serving.model_version "
