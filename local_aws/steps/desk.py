@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
@@ -69,7 +69,7 @@ class Desk:
             folder.mkdir(parents=True, exist_ok=True)
         buckets = [bucket["Name"] for bucket in self._client.list_buckets()["Buckets"]]
         remote = {name: etag for bucket in buckets for name, etag in self._listing(bucket)}
-        left_out = tuple(sorted(name for name in remote if not _fits_a_file(name, remote)))
+        left_out = tuple(sorted(_left_out(remote)))
         for name in left_out:
             del remote[name]
         self._remove_all_but(remote)
@@ -202,12 +202,24 @@ class Desks:
             return Desk(self._folder / str(self._made), self._client)
 
 
-def _fits_a_file(name: ObjectName, names: Mapping[ObjectName, str]) -> bool:
-    """A file system has no file `a` beside a folder `a`, and no names like `a//b`, `..` or `folder/`."""
-    key = PurePosixPath(name.key)
-    if str(key) != name.key or key.is_absolute() or ".." in key.parts or name.key == ".":
-        return False
-    return not any(ObjectName(name.bucket, str(parent)) in names for parent in key.parents)
+def _left_out(names: Collection[ObjectName]) -> set[ObjectName]:
+    """A file system has no names like `a//b`, `..` or `folder/`, and no file `a` beside a folder `a`.
+
+    The folder stays, since a marker such as an empty object `a` may not hide what lies below it.
+    """
+    unnameable = {name for name in names if not _names_a_file(name.key)}
+    folders = {
+        ObjectName(name.bucket, str(parent))
+        for name in names
+        if name not in unnameable
+        for parent in PurePosixPath(name.key).parents
+    }
+    return unnameable | (folders & set(names))
+
+
+def _names_a_file(text: str) -> bool:
+    key = PurePosixPath(text)
+    return str(key) == text and not key.is_absolute() and ".." not in key.parts and text != "."
 
 
 def _belongs_in_s3(name: ObjectName) -> bool:
