@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 
 from local_aws.s3 import DUMMY_KEY
 from local_aws.steps import guard, processes
@@ -16,6 +16,8 @@ from local_aws.steps.machine import Machine
 
 # a command sees no more of this machine's environment than it needs: no credentials, no addresses of databases
 _PASSED_ON = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "LOGNAME", "PATH", "SHELL", "TZ", "USER")
+
+_LONGEST_CODE = 16
 
 
 class GuardedCommand:
@@ -44,11 +46,13 @@ class GuardedCommand:
         self._end(0.0 if at_once else self._machine.settings.grace_seconds)
 
     def run(self, argv: Sequence[str], extra: Mapping[str, str], *, options: Sequence[str] = ()) -> int:
-        """The exit code. :param options: the guard's own"""
+        """The command's exit code; what it left in the background runs on. :param options: the guard's own"""
         (self._work / "tmp").mkdir(parents=True, exist_ok=True)
-        read_end, write_end = os.pipe()
+        watched, held = os.pipe()
+        answer, told = os.pipe()
         try:
-            guarded = [sys.executable, "-I", "-S", guard.__file__, *options, str(read_end), *argv]
+            ends = [str(watched), str(told)]
+            guarded = [sys.executable, "-I", "-S", guard.__file__, *options, *ends, *argv]
             with self._logs.path("stdout").open("wb") as out, self._logs.path("stderr").open("wb") as err:
                 process = subprocess.Popen(
                     guarded,
@@ -57,18 +61,28 @@ class GuardedCommand:
                     stdin=subprocess.DEVNULL,
                     stdout=out,
                     stderr=err,
-                    pass_fds=(read_end,),
+                    pass_fds=(watched, told),
                     start_new_session=True,
                 )
+        except BaseException:
+            os.close(held)
+            os.close(answer)
+            raise
+        finally:
+            os.close(watched)
+            os.close(told)
+        Thread(target=_see_off, args=(process, held), name=f"guard-{process.pid}", daemon=True).start()
+        try:
             if self.was_stopped:
                 self.stop()
-            code = process.wait()
-            if self.was_stopped:
-                # the guard may have gone before those it guards
-                self._end(self._machine.settings.grace_seconds)
+            said = os.read(answer, _LONGEST_CODE)
         finally:
-            os.close(read_end)
-            os.close(write_end)
+            os.close(answer)
+        # a guard that was killed says nothing
+        code = int(said) if said else process.wait()
+        if self.was_stopped:
+            # what the command started may be there still
+            self._end(self._machine.settings.grace_seconds)
         self._logs.say(f"waitProcessCompletion ended with exit code {code}")
         return code
 
@@ -89,3 +103,9 @@ class GuardedCommand:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
         }
+
+
+def _see_off(process: subprocess.Popen[bytes], held: int) -> None:
+    """Hold on to what the guard watches for as long as it is there: it may outlive its command."""
+    process.wait()
+    os.close(held)

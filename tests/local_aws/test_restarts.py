@@ -101,6 +101,45 @@ def test_a_killed_server_takes_its_steps_along_at_once(
     until(lambda: carrying(word) == [], "the step is gone without a new start", seconds=5)
 
 
+# a process of a step that gave up its environment, its session and its parent
+ESCAPING = "env -i setsid bash -c 'while true; do sleep 0.2; done' {} & sleep {}"
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has subreapers (prctl(2))")
+
+
+@on_linux
+@pytest.mark.parametrize("seconds", [0, 60], ids=["after its step", "while its step runs"])
+def test_a_process_with_another_environment_ends_with_its_cluster(
+    server: Any, aws_at: Any, step: Any, until: Any, tmp_path: Path, seconds: int
+) -> None:
+    aws, word = aws_at(server.url), f"marker-{tmp_path.name}"
+    cluster_id = aws.launch(
+        step("bash", "-c", ESCAPING.format(word, seconds)),
+        # another step is not kept waiting by what the first one left
+        step("bash", "-c", "true"),
+        keep_alive=True,
+    )
+    if seconds == 0:
+        until(lambda: aws.step_states(cluster_id) == ["COMPLETED", "COMPLETED"], "the steps end")
+    until(lambda: len(carrying(f"bash -c while true; do sleep 0.2; done {word}")) >= 1, "it runs")
+    aws.emr.terminate_job_flows(JobFlowIds=[cluster_id])
+    aws.wait_for_end(cluster_id)
+    assert carrying(word) == []
+
+
+@on_linux
+@pytest.mark.parametrize("seconds", [0, 60], ids=["after its step", "while its step runs"])
+def test_a_process_with_another_environment_ends_with_a_killed_server(
+    server: Any, aws_at: Any, step: Any, until: Any, tmp_path: Path, seconds: int
+) -> None:
+    aws, word = aws_at(server.url), f"marker-{tmp_path.name}"
+    cluster_id = aws.launch(step("bash", "-c", ESCAPING.format(word, seconds)), keep_alive=True)
+    if seconds == 0:
+        until(lambda: aws.step_states(cluster_id) == ["COMPLETED"], "the step ends")
+    until(lambda: len(carrying(f"bash -c while true; do sleep 0.2; done {word}")) >= 1, "it runs")
+    server.stop(signal.SIGKILL)
+    until(lambda: carrying(word) == [], "it is gone without a new start", seconds=5)
+
+
 def run_cli(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "local_aws", *options],
