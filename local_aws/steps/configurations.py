@@ -37,8 +37,18 @@ WITHOUT_EFFECT = frozenset(
 _DECIDED_SITE_PREFIXES = (
     "fs.s3.impl",
     "fs.s3a.impl",
+    "fs.AbstractFileSystem.s3",
     "fs.s3a.endpoint",
+    "fs.s3a.access.key",
+    "fs.s3a.secret.key",
+    "fs.s3a.session.token",
+    "fs.s3a.assumed.role.",
     "fs.s3a.aws.",
+    "fs.s3a.security.credential.provider.path",
+    "hadoop.security.credential.provider.path",
+    # any property of S3A for one bucket, of which the endpoint and the keys are some
+    "fs.s3a.bucket.",
+    "fs.s3a.proxy.",
     "fs.viewfs.",
     "fs.raw.",
 )
@@ -104,10 +114,15 @@ def exported_variables(configurations: Iterable[Configuration]) -> tuple[dict[st
     return kept, notes
 
 
+def is_decided_site_property(name: str) -> bool:
+    """Whether this machine decides the property of Hadoop: it says what `s3://` is, and with whose keys."""
+    return name.startswith(_DECIDED_SITE_PREFIXES)
+
+
 def site_properties(configurations: Iterable[Configuration]) -> tuple[dict[str, str], list[str]]:
     """What core-site sets, and a note for each property of the file system that this machine decides."""
     asked = properties_of(configurations, "core-site")
-    kept = {key: value for key, value in asked.items() if not key.startswith(_DECIDED_SITE_PREFIXES)}
+    kept = {key: value for key, value in asked.items() if not is_decided_site_property(key)}
     notes = [
         f"local_aws: core-site {key}={asked[key]} does not apply on this machine"
         for key in asked.keys() - kept.keys()

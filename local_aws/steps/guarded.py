@@ -101,6 +101,8 @@ class GuardedCommand:
             "AWS_ENDPOINT_URL": self._machine.endpoint_url,
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            # the same to version 1 of the Java SDK, which S3A of Spark 3.5 uses
+            "AWS_CREDENTIAL_PROFILES_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
         }
 

@@ -12,7 +12,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from local_aws.steps.configurations import Configuration, exported_variables, properties_of, site_properties
+from local_aws.steps.configurations import (
+    Configuration,
+    exported_variables,
+    is_decided_site_property,
+    properties_of,
+    site_properties,
+)
 from local_aws.steps.hadoop import HadoopFiles, core_site
 
 # spark-submit's options that stand alone; every other option takes a value
@@ -41,6 +47,7 @@ _DROPPED_CONFS = frozenset(
         "spark.local.dir",
     }
 )
+_HADOOP = "spark.hadoop."
 
 
 class SparkArgumentError(Exception):
@@ -150,7 +157,7 @@ def _kept_options(options: Iterable[tuple[str, str | None]]) -> tuple[list[str],
     notes: list[str] = []
     for name, value in options:
         conf = (value or "").partition("=")[0] if name in ("--conf", "-c") else ""
-        if name in _DECIDED_OPTIONS or conf in _DROPPED_CONFS or conf in _DECIDED_CONFS:
+        if name in _DECIDED_OPTIONS or _is_decided_conf(conf):
             notes.append(f"local_aws: {name} {value} does not apply on this machine")
         else:
             kept += [name] if value is None else [name, value]
@@ -158,14 +165,20 @@ def _kept_options(options: Iterable[tuple[str, str | None]]) -> tuple[list[str],
 
 
 def _kept_defaults(defaults: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    refused = _DROPPED_CONFS | _DECIDED_CONFS.keys()
-    kept = {key: value for key, value in defaults.items() if key not in refused}
+    kept = {key: value for key, value in defaults.items() if not _is_decided_conf(key)}
     notes = [
         f"local_aws: spark-defaults {key}={value} does not apply on this machine"
         for key, value in defaults.items()
-        if key in refused
+        if key not in kept
     ]
     return kept, notes
+
+
+def _is_decided_conf(name: str) -> bool:
+    if name in _DROPPED_CONFS or name in _DECIDED_CONFS:
+        return True
+    # Spark hands these on to Hadoop, where they would win over core-site.xml
+    return name.startswith(_HADOOP) and is_decided_site_property(name.removeprefix(_HADOOP))
 
 
 def _java_options(machine: LocalSpark, submit: SparkSubmit, defaults: Mapping[str, str], folder: Path) -> str:

@@ -100,6 +100,15 @@ def test_no_credentials_are_read_and_none_reach_a_step(
     assert asked[1:] == []
 
 
+def test_no_sdk_in_a_step_finds_files_of_credentials(aws: Any, bucket: str, step: Any) -> None:
+    """Of boto3, the AWS CLI and both versions of the Java SDK, the first of which has a name of its own for it."""
+    cluster_id = aws.launch(step("bash", "-c", "env"), LogUri=f"s3://{bucket}/logs")
+    aws.wait_for_end(cluster_id)
+    seen = aws.text(bucket, f"logs/{cluster_id}/steps/{aws.steps(cluster_id)[0]['Id']}/stdout.gz").split()
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CREDENTIAL_PROFILES_FILE"):
+        assert f"{name}={os.devnull}" in seen
+
+
 def start(tmp_path: Path, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "local_aws", "--root", str(tmp_path), *options],

@@ -82,6 +82,41 @@ def test_spark_defaults_reach_the_driver_but_for_what_cannot_apply() -> None:
     assert "local_aws: spark-defaults spark.driver.memory=9g does not apply on this machine" in made.notes
 
 
+ELSEWHERE = {
+    "fs.s3a.endpoint": "https://s3.amazonaws.com",
+    "fs.s3a.bucket.mine.endpoint": "https://s3.amazonaws.com",
+    "fs.s3a.aws.credentials.provider": "com.amazonaws.auth.profile.ProfileCredentialsProvider",
+    "fs.s3a.access.key": "AKIA",
+    "fs.s3a.secret.key": "secret",
+    "fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
+}
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_no_step_points_s3_at_another_endpoint_or_at_other_keys(name: str) -> None:
+    conf, kept = f"spark.hadoop.{name}={ELSEWHERE[name]}", "spark.hadoop.fs.s3a.threads.max=8"
+    for options in (("--conf", conf), ("-c", conf), (f"--conf={conf}",)):
+        made = command(*options, "--conf", kept, "job.py")
+        assert conf not in " ".join(made.argv)
+        assert kept in made.argv
+        assert any(f"{conf} does not apply on this machine" in note for note in made.notes)
+    made = command(
+        "job.py", **{f"spark.hadoop.{name}": ELSEWHERE[name], "spark.hadoop.fs.s3a.threads.max": "8"}
+    )
+    defaults = made.files[Path("/step/conf/spark-defaults.conf")]
+    assert defaults == "spark.hadoop.fs.s3a.threads.max 8\n"
+    assert f"local_aws: spark-defaults {conf} does not apply on this machine" in made.notes
+    made = local_command(
+        parse_spark_submit(["job.py"]),
+        configurations=[{"Classification": "core-site", "Properties": {name: ELSEWHERE[name]}}],
+        machine=MACHINE,
+        hadoop=folders({}),
+        folder=Path("/step"),
+    )
+    assert ELSEWHERE[name] not in made.files[Path("/step/conf/core-site.xml")]
+    assert f"local_aws: core-site {name}={ELSEWHERE[name]} does not apply on this machine" in made.notes
+
+
 def test_every_bucket_is_a_folder_to_hadoop() -> None:
     site = command("job.py").files[Path("/step/conf/core-site.xml")]
     assert (
