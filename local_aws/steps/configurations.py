@@ -86,6 +86,24 @@ def refusals(configurations: Iterable[Configuration]) -> Iterator[str]:
             yield from _nested_refusals(configuration, str(name), place)
 
 
+def group_refusals(instances: Mapping[str, Any]) -> Iterator[str]:
+    """A sentence for each group or fleet of a RunJobFlow's Instances that configures its own nodes alone."""
+    groups = [
+        (f"InstanceGroups[{n}]", group) for n, group in enumerate(instances.get("InstanceGroups") or ())
+    ]
+    types = [
+        (f"InstanceFleets[{n}].InstanceTypeConfigs[{m}]", instance_type)
+        for n, fleet in enumerate(instances.get("InstanceFleets") or ())
+        for m, instance_type in enumerate(fleet.get("InstanceTypeConfigs") or ())
+    ]
+    for place, asked in (*groups, *types):
+        if asked.get("Configurations"):
+            yield (
+                f"local_aws does not support Instances.{place}.Configurations, as no node has a configuration "
+                f"of its own here: the Configurations of the whole cluster are accepted."
+            )
+
+
 def properties_of(configurations: Iterable[Configuration], classification: str) -> dict[str, str]:
     """The properties of the cluster's classification; a later one of the same name wins, as on EMR."""
     return {

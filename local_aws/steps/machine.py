@@ -41,6 +41,7 @@ class Machine:
         if refused:
             yield refused
         yield from configurations.refusals(request.get("Configurations") or ())
+        yield from configurations.group_refusals(request.get("Instances") or {})
 
     def local_spark(self, spark: Spark) -> LocalSpark:
         """Raises NotInstalledError where no Java is found that this Spark runs on."""

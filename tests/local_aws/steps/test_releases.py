@@ -92,6 +92,45 @@ def test_a_spark_that_is_not_here_is_refused_with_what_would_help(tmp_path: Path
             },
             "classification 'export' within core-site",
         ),
+        (
+            {
+                "Instances": {
+                    "InstanceGroups": [
+                        {"InstanceRole": "MASTER", "InstanceType": "m5.xlarge", "InstanceCount": 1},
+                        {
+                            "InstanceRole": "CORE",
+                            "InstanceType": "m5.xlarge",
+                            "InstanceCount": 1,
+                            "Configurations": [
+                                {"Classification": "spark-defaults", "Properties": {"a": "b"}}
+                            ],
+                        },
+                    ]
+                }
+            },
+            r"Instances\.InstanceGroups\[1\]\.Configurations",
+        ),
+        (
+            {
+                "Instances": {
+                    "InstanceFleets": [
+                        {
+                            "InstanceFleetType": "MASTER",
+                            "TargetOnDemandCapacity": 1,
+                            "InstanceTypeConfigs": [
+                                {
+                                    "InstanceType": "m5.xlarge",
+                                    "Configurations": [
+                                        {"Classification": "core-site", "Properties": {"a": "b"}}
+                                    ],
+                                }
+                            ],
+                        }
+                    ]
+                }
+            },
+            r"Instances\.InstanceFleets\[0\]\.InstanceTypeConfigs\[0\]\.Configurations",
+        ),
     ],
 )
 def test_what_no_step_could_honour_is_refused_at_launch(
