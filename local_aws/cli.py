@@ -33,13 +33,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _read(arguments: Sequence[str] | None) -> tuple[Settings, bool]:
-    parser = _parser()
+    parser = option_parser()
     given = vars(parser.parse_args(arguments))
     verbose = given.pop("verbose")
+    if given["run_bootstrap_actions"] and given["simulate_seconds"] is not None:
+        parser.error("--run-bootstrap-actions runs nothing beside --simulate: one of them alone is accepted")
     return Settings(**given | {"root": given["root"].resolve(), "sparks": dict(given["sparks"])}), verbose
 
 
-def _parser() -> argparse.ArgumentParser:
+def option_parser() -> argparse.ArgumentParser:
+    """Every option; their values are those of `Settings`, and `verbose`."""
     parser = argparse.ArgumentParser(
         prog="python -m local_aws",
         description=(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 import signal
 import socket
 import subprocess
@@ -12,6 +14,9 @@ from typing import Any
 
 import psutil
 import pytest
+
+from local_aws.cli import option_parser
+from local_aws.settings import Settings
 
 
 def test_logs_come_late_where_they_are_told_to(
@@ -168,14 +173,26 @@ def test_a_second_server_on_the_same_root_is_refused(server: Any) -> None:
     assert f"another local_aws uses --root {server.root}" in ended.stderr
 
 
-def test_help_names_every_setting() -> None:
-    text = run_cli("--help").stdout
-    for option in ("--host", "--port", "--root", "--slots", "--provision-seconds", "--bootstrap-seconds"):
-        assert option in text
+def test_help_and_documentation_name_every_setting() -> None:
+    shown = run_cli("--help").stdout
+    table = (Path(__file__).parents[2] / "docs/local-aws.md").read_text(encoding="utf-8")
+    options = [option for action in option_parser()._actions for option in action.option_strings]
+    assert len(options) >= len(dataclasses.fields(Settings))
+    for option in options:
+        assert re.search(rf"{option}\b", shown), option
+        assert option in ("-h", "--help") or f"`{option}" in table, option
 
 
-@pytest.mark.parametrize("option", [("--port", "70000"), ("--slots", "0"), ("--grace-seconds", "-1")])
-def test_a_setting_out_of_range_is_refused_with_what_is_accepted(option: tuple[str, str]) -> None:
+@pytest.mark.parametrize(
+    "option",
+    [
+        ("--port", "70000"),
+        ("--slots", "0"),
+        ("--grace-seconds", "-1"),
+        ("--simulate", "1", "--run-bootstrap-actions"),
+    ],
+)
+def test_a_setting_out_of_range_is_refused_with_what_is_accepted(option: tuple[str, ...]) -> None:
     ended = run_cli(*option)
     assert ended.returncode == 2
     assert "accepted" in ended.stderr
