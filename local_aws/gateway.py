@@ -1,7 +1,7 @@
 """The one port: EMR's requests to our API, our own paths to our control, all else to S3, nothing from a web page.
 
 Steps run commands on this machine, so a page in a browser must not be able to reach this port: requests with
-an `Origin`, and requests whose `Host` is not one of ours, are refused.
+an `Origin`, requests that a browser makes for a page, and requests whose `Host` is not one of ours, are refused.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from local_aws.connection import BREAK
 from local_aws.control import PREFIX, Control
 from local_aws.emr.front import EmrFront
 from local_aws.s3 import AsgiApp, Receive, Scope, Send
+from local_aws.s3_names import is_bucket, path_styled
 
 _EMR_TARGET = "ElasticMapReduce."
 _JSON = "application/x-amz-json-1.1"
@@ -45,13 +46,17 @@ class Gateway:
             query = scope["query_string"].decode("latin-1")
             body = await _body(receive)
             await _answer(send, *self._control.answer(scope["method"], scope["path"], query, body))
-        elif scope["path"].startswith("/_"):
-            # no bucket has such a name; ministack has its own administration there, which could wipe S3
-            await _answer(send, 404, {"message": f"local_aws serves nothing at {scope['path']}"})
         elif headers.get("x-amz-target", "").startswith(_EMR_TARGET):
             await self._call_emr(scope, headers, await _body(receive), send)
         else:
+            await self._call_s3(path_styled(scope), receive, send)
+
+    async def _call_s3(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if is_bucket(scope["path"]):
             await self._s3(scope, _replay(await _body(receive), receive), send)
+        else:
+            # the emulator has its own administration there, which could wipe S3
+            await _answer(send, 404, {"message": f"local_aws serves nothing at {scope['path']}"})
 
     async def _call_emr(self, scope: Scope, headers: Mapping[str, str], body: bytes, send: Send) -> None:
         region = _REGION.search(headers.get("authorization", ""))
@@ -67,6 +72,9 @@ class Gateway:
     def _refusal(self, headers: Mapping[str, str]) -> str | None:
         if "origin" in headers:
             return "local_aws answers no web pages: the request has an Origin header"
+        # only browsers send it; of a page's plain image or script they send no Origin
+        if headers.get("sec-fetch-site", "none") != "none":
+            return f"local_aws answers no web pages: Sec-Fetch-Site is {headers['sec-fetch-site']!r}"
         host = headers.get("host", "").rpartition(":")[0] or headers.get("host", "")
         if _is_loopback(self._host) and not (_is_loopback(host) or host == self._host):
             return f"local_aws answers only requests to this machine: the request's Host is {host!r}"

@@ -6,7 +6,6 @@ local_aws was started in a place where calls go elsewhere, perhaps to a real acc
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
@@ -18,7 +17,8 @@ def foreign_endpoints(environment: Mapping[str, str], *, host: str, port: int) -
     """A sentence for each endpoint that is not the one at `host` and `port`.
 
     :param environment: its `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_<SERVICE>` are what is looked at
-    :param host: where this process listens; "0.0.0.0" and "::" are every address of this machine
+    :param host: where this process listens; "0.0.0.0" is every IPv4 address of this machine, "::" every
+        address
     """
     for name, url in sorted(environment.items()):
         is_endpoint = name == _PREFIX or name.startswith(f"{_PREFIX}_")
@@ -39,17 +39,13 @@ def _is_own(url: str, host: str, port: int) -> bool:
         return False
     if named == host:
         return True
-    is_loopback = named == "localhost" or named.endswith(".localhost") or _is_loopback_address(named)
-    if host in ("", "0.0.0.0", "::"):  # noqa: S104 - compared with, not bound to
-        return is_loopback or _is_of_this_machine(named)
-    return is_loopback and (host == "localhost" or _is_loopback_address(host))
-
-
-def _is_loopback_address(text: str) -> bool:
-    try:
-        return ipaddress.ip_address(text.strip("[]")).is_loopback
-    except ValueError:
-        return False
+    is_localhost = named == "localhost" or named.endswith(".localhost")
+    if host in ("", "0.0.0.0"):  # noqa: S104 - compared with, not bound to
+        return ":" not in named and (is_localhost or _is_of_this_machine(named))
+    if host == "::":
+        return is_localhost or _is_of_this_machine(named)
+    # an address that is written out is not another one, though both are this machine's
+    return is_localhost and host in ("127.0.0.1", "::1", "localhost")
 
 
 def _is_of_this_machine(name: str) -> bool:

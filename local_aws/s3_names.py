@@ -29,6 +29,12 @@ _KEY_END = re.compile(rb"(</(?:\w+:)?Key>)")
 _SIGNING = re.compile(
     r"x-amz-(?:algorithm|credential|date|expires|security-token|signature|signedheaders)", re.I
 )
+_SCOPE = re.compile(rb"(Credential=[^/]+/[^/]+/[^/]+/)[^/]+/")
+_UNSIGNED = (
+    b"AWS4-HMAC-SHA256 Credential=local/20000101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
+)
+# where the emulator has its API Gateway, its Elastic Container Registry and its S3 Control
+_RESERVED_BUCKETS = frozenset({"restapis", "v2", "v20180820"})
 _OWN_HOST = re.compile(r"(?:(?P<bucket>(?!s3\.)[a-z0-9][a-z0-9.-]+?)\.)?(?:s3\.)?localhost(?::\d+)?")
 
 
@@ -37,7 +43,7 @@ class NamesAsFiles:
         self._s3 = s3
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path, headers = _path_style(scope)
+        path, headers = str(scope["path"]), list(scope["headers"])
         _, _, key = path.lstrip("/").partition("/")
         if _is_form(scope):
             # the name lies within the form, where no mark would reach it
@@ -101,14 +107,33 @@ def sweep_unfinished(data_folder: Path) -> None:
             path.unlink()
 
 
-def _path_style(scope: Scope) -> tuple[str, list[tuple[bytes, bytes]]]:
-    """`/bucket/key` and the headers for it, also where the client wrote the bucket into the host's name."""
+def path_styled(scope: Scope) -> Scope:
+    """The same request as `/bucket/key`, also where the client wrote the bucket into the host's name.
+
+    A bucket's own path ends in a slash: `/health` and `/logout` are pages of the emulator, `/health/` is a bucket.
+    """
     path, headers = str(scope["path"]), list(scope["headers"])
     host = next((value.decode("latin-1") for name, value in headers if name == b"host"), "")
     found = _OWN_HOST.fullmatch(host)
-    if found is None or found["bucket"] is None:
-        return path, headers
-    return f"/{found['bucket']}{path}", _replaced(headers, b"host", b"localhost")
+    if found is not None and found["bucket"] is not None:
+        path, headers = f"/{found['bucket']}{path}", _replaced(headers, b"host", b"localhost")
+    bucket, _, key = path.lstrip("/").partition("/")
+    path = f"/{bucket}/{key}" if bucket else path
+    return dict(scope) | {"path": path, "headers": _signed_for_s3(headers)}
+
+
+def _signed_for_s3(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The emulator takes the service from the signature, or guesses it by the path where there is none."""
+    given = next((value for name, value in headers if name == b"authorization"), b"")
+    signed, found = _SCOPE.subn(rb"\1s3/", given)
+    others = [(name, value) for name, value in headers if name not in (b"authorization", b"x-amz-target")]
+    return [*others, (b"authorization", signed if found else _UNSIGNED)]
+
+
+def is_bucket(path: str) -> bool:
+    """Whether S3 answers at the path: the emulator has pages and other services of its own at some."""
+    bucket = path.lstrip("/").partition("/")[0]
+    return not bucket.startswith(("_", "iceberg")) and bucket not in _RESERVED_BUCKETS
 
 
 def _is_batch_delete(scope: Scope) -> bool:

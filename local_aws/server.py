@@ -131,8 +131,9 @@ def _control_plane(settings: Settings, store: ClusterStore, journal: Journal) ->
 
 
 def _reachable(host: str) -> str:
-    """Where this process reaches itself."""
-    return "127.0.0.1" if host in ("", "0.0.0.0") else host  # noqa: S104 - compared with, not bound to
+    """Where this process reaches itself, as a URL writes it."""
+    own = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not bound to
+    return f"[{own}]" if ":" in own else own
 
 
 @contextlib.contextmanager
@@ -153,6 +154,9 @@ def _listen(settings: Settings) -> socket.socket:
     # the protocol by its number: only then does asyncio switch Nagle's algorithm off, which costs 40 ms an answer
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if family == socket.AF_INET6:
+        # "::" is every address, of IPv4 as well, whatever the system's own default
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
     try:
         listener.bind((settings.host, settings.port))
     except OSError as problem:

@@ -288,6 +288,16 @@ def test_a_bucket_in_the_hosts_name_is_the_same_bucket(aws: Any, bucket: str, ho
         assert answer.read() == b"text"
 
 
+def test_keys_at_the_root_may_begin_with_an_underscore_in_either_style(aws: Any, bucket: str) -> None:
+    """Such as the `_SUCCESS` of a job that writes to a bucket's root."""
+    request = urllib.request.Request(
+        f"{aws.url}/_SUCCESS", method="PUT", data=b"x", headers={"Host": f"{bucket}.localhost"}
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert answer.status == 200
+    assert aws.keys(bucket) == ["_SUCCESS"]
+
+
 def test_airflows_hook_finds_its_way(aws: Any, full: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook  # noqa: PLC0415 - takes seconds to import
 
