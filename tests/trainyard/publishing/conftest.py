@@ -250,6 +250,13 @@ class Yard:
         Folder(training, **parts).write(self.s3)
         return training
 
+    def unended(self, model: str) -> Training:
+        """A training that left its folder, and whose end the ledger was not told of."""
+        training = self.training(model)
+        self.attempt(training, outcome=None)
+        Folder(training).write(self.s3)
+        return training
+
     def folder(self, training: Training, **parts: Any) -> Folder:
         """The folder of the training's first attempt, not written yet."""
         return Folder(training, **parts)

@@ -28,7 +28,7 @@ TODAY = date(2026, 11, 22)
 @pytest.fixture
 def run(yard: Yard) -> list[Training]:
     yard.publish(yard.succeeded("hotels", run="before", data_date=TODAY - timedelta(days=1)))
-    return [yard.succeeded("flights"), yard.succeeded("hotels")]
+    return [yard.succeeded("flights"), yard.succeeded("hotels"), yard.unended("trams")]
 
 
 def at_step(point: int, act: Callable[[], None]) -> Callable[[str], None]:
@@ -87,17 +87,21 @@ def own_server(
 
 
 @pytest.mark.parametrize(
-    "words", ["COPY serving.model_version", "COPY serving.activation", "COPY analytics.metric", "COMMIT"]
+    "words",
+    [
+        *("UPDATE operations.attempt", "COPY serving.model_version", "COPY serving.activation"),
+        *("COPY analytics.metric", "COMMIT"),
+    ],
 )
 def test_a_database_that_restarts_in_the_middle_is_published_to_by_the_next_try(
     own_server: tuple[PostgresServer, Yard], words: str
 ) -> None:
     server, yard = own_server
-    run = [yard.succeeded("flights"), yard.succeeded("hotels")]
+    run = [yard.succeeded("flights"), yard.unended("hotels")]
     restarted = []
 
     def step(statement: str) -> None:
-        if statement.startswith(words) and not restarted:
+        if statement.lstrip().startswith(words) and not restarted:
             restarted.append(statement)
             # as when the machine is lost: nothing is written down on the way
             server.stop(mode="immediate")
