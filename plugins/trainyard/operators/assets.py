@@ -24,9 +24,12 @@ def model_asset(portfolio: str, model: str) -> Asset:
 
 
 def tell_activated(context: Any, *, portfolio: str, report: RunReport) -> None:
-    """One event for each model that the run's publishing activated."""
+    """One event for each model that the run's publishing activated; none where something else serves since.
+
+    Publishing may be run again after a person rolled back: whoever waits for what goes live is not told of the old one.
+    """
     events = context["outlet_events"][portfolio_alias(portfolio)]
     for outcome in report.outcomes:
-        if outcome.status == "activated":
+        if outcome.status == "activated" and outcome.live:
             extra = {"portfolio": portfolio, "model": outcome.model, "version_id": outcome.version_id}
             events.add(model_asset(portfolio, outcome.model), extra=extra)

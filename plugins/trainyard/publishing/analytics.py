@@ -21,7 +21,9 @@ from trainyard.publishing.spool import Spool
 from trainyard.publishing.training_folder import TrainedModel
 from trainyard.training import Training
 
-PublishedAs = Literal["activated", "held_back", "inconclusive", "recorded", "measured"]
+PublishedAs = Literal[
+    "activated", "held_back", "inconclusive", "recorded", "waiting_for_approval", "measured"
+]
 
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('trainyard.analytics.' || :portfolio, 0))")
 
@@ -65,7 +67,7 @@ class AttemptRecord:
 
     :param attempt: none where the training never came to one
     :param trained: what a valid manifest vouches for; none for a failure
-    :param published_as: none unless it is this attempt that was published
+    :param published_as: none unless it is this attempt that was published, or that waits to be
     :param fresh_within: how old the data of what serves may be
     """
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 # of a version
 Outcome = Literal["activated", "held_back", "inconclusive", "recorded"]
 INCONCLUSIVE = "inconclusive"
+WAITING = "nobody has said yet whether it may serve"
 
 
 @dataclass(frozen=True)
@@ -118,8 +119,7 @@ def _champion_changed(challenger: Challenger, champion: Champion, verdict: Verdi
 
 def _activated(verdict: Verdict, code: str, sentence: str) -> Decision:
     if verdict.awaits_approval:
-        waiting = "nobody has said yet whether it may serve"
-        return Decision("waiting_for_approval", "waiting_for_approval", waiting, verdict.report)
+        return Decision("waiting_for_approval", "waiting_for_approval", WAITING, verdict.report)
     return Decision("activated", code, "; ".join((sentence, *verdict.notes)), verdict.report)
 
 

@@ -70,7 +70,8 @@ class VersionEvent:
 class TrainingSummary:
     """How one training went, its last attempt's numbers beside the version it became.
 
-    :param published_as: activated, recorded or measured; none for a failure
+    :param published_as: activated, held_back, inconclusive, recorded, waiting_for_approval or measured; none for a
+        failure
     :param rows: of the train split; metrics are of the test split
     :param seconds: from the launch of the cluster to its end
     """

@@ -44,7 +44,7 @@ from trainyard.publishing.application import (
     published_versions,
 )
 from trainyard.publishing.approval import OPEN, Policy, answered
-from trainyard.publishing.deciding import Challenger, Champion, Verdict, feature_count_mistake
+from trainyard.publishing.deciding import WAITING, Challenger, Champion, Verdict, feature_count_mistake
 from trainyard.publishing.spool import Spool
 from trainyard.publishing.training_folder import (
     RefusedError,
@@ -87,6 +87,7 @@ class ModelOutcome:
         is pinned; ``measured``: only metrics were wanted; ``skipped``: nothing was to be trained; ``failed``: there was
         nothing to publish
     :param sentence: for a person
+    :param live: whether the version serves now
     """
 
     model: str
@@ -95,6 +96,7 @@ class ModelOutcome:
     failure_code: str | None
     sentence: str
     decision_code: str | None = None
+    live: bool = False
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,7 @@ def publish_run(  # noqa: PLR0913 (what a run is, and where it goes)
         times.append(time.perf_counter())
         kept = [
             replace(record, fresh_within=policy.fresh_within.get(record.training.model))
-            for record in _with_publication(records, published)
+            for record in _with_publication(records, published, candidates)
         ]
         record_attempts(analytics, portfolio=portfolio, records=kept, spool=spool)
         times.append(time.perf_counter())
@@ -308,20 +310,37 @@ def _verdict(trained: TrainedModel, model: str, spool: Spool, policy: Policy) ->
 
 
 def _with_publication(
-    records: Records, published: Mapping[TrainingId, PublishedVersion]
+    records: Records,
+    published: Mapping[TrainingId, PublishedVersion],
+    candidates: Sequence[Candidate],
 ) -> list[AttemptRecord]:
     """The records as analytics is to keep them.
 
     A version whose folder has been cleared away since keeps the rows that were written when it could be read.
     """
+    verdicts = {candidate.training.training_id: candidate.verdict for candidate in candidates}
     kept = []
     for training_id, attempts in records.items():
         version, chosen = published.get(training_id), _publishable(attempts)
         if version is None:
-            kept += [replace(item, published_as="measured") if item is chosen else item for item in attempts]
-        elif chosen is not None:
+            verdict = verdicts.get(training_id)
+            kept += [_without_version(item, verdict) if item is chosen else item for item in attempts]
+        elif any(item.number == version.attempt and item.trained is not None for item in attempts):
             kept += [_of_version(item, version) for item in attempts]
     return kept
+
+
+def _without_version(record: AttemptRecord, verdict: Verdict | None) -> AttemptRecord:
+    """What was published got no version: it waits for a person, or only metrics were wanted (no verdict)."""
+    if verdict is None:
+        return replace(record, published_as="measured")
+    return replace(
+        record,
+        published_as="waiting_for_approval",
+        decision_code="waiting_for_approval",
+        decision_sentence=WAITING,
+        decision_report=verdict.report,
+    )
 
 
 def _of_version(record: AttemptRecord, version: PublishedVersion) -> AttemptRecord:
@@ -343,7 +362,8 @@ def _outcome(
     model, last = attempts[-1].training.model, attempts[-1]
     if version is not None:
         sentence = _sentence(version, attempts)
-        return ModelOutcome(model, version.outcome, version.version_id, None, sentence, version.code)
+        live = version.live_version_id == version.version_id
+        return ModelOutcome(model, version.outcome, version.version_id, None, sentence, version.code, live)
     if _publishable(attempts) is not None and activate:
         return ModelOutcome(model, "waiting_for_approval", None, None, _WAITING)
     if _publishable(attempts) is not None:

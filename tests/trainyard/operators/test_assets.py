@@ -23,7 +23,7 @@ class Events:
 
 def test_only_what_went_live_has_an_event() -> None:
     outcomes = tuple(
-        ModelOutcome(status, status, number, None, "")  # type: ignore[arg-type]
+        ModelOutcome(status, status, number, None, "", live=status == "activated")  # type: ignore[arg-type]
         for number, status in enumerate(("activated", "held_back", "recorded", "failed", "measured"), start=1)
     )
     events = Events()
@@ -32,6 +32,14 @@ def test_only_what_went_live_has_an_event() -> None:
     assert events.added == [
         ("trainyard.demo.activated", {"portfolio": "demo", "model": "activated", "version_id": 1})
     ]
+
+
+def test_what_was_rolled_back_since_has_no_event_when_its_run_publishes_again() -> None:
+    outcomes = (ModelOutcome("hotels", "activated", 2, None, "", live=False),)
+    events = Events()
+    accessors: dict[AssetAlias, Events] = {portfolio_alias("demo"): events}
+    tell_activated({"outlet_events": accessors}, portfolio="demo", report=RunReport(outcomes))
+    assert events.added == []
 
 
 def test_another_dag_names_a_model_s_asset_by_its_portfolio_and_model() -> None:

@@ -242,3 +242,24 @@ def test_another_width_in_the_champions_feature_space_is_refused(yard: Yard) -> 
     yard.attempt(training, request=other["request"])
     yard.folder(training, **other).write(yard.s3)
     assert yard.publish(training).outcomes[0].status == "activated"
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "Etc/GMT+12"])
+@pytest.mark.parametrize(("hours_more", "stale"), [(1, False), (-1, True)])
+def test_ages_are_counted_in_utc_whatever_the_zone_of_whoever_asks(
+    yard: Yard, zone: str, *, hours_more: int, stale: bool
+) -> None:
+    yard.publish(yard.succeeded("hotels"))
+    of_yesterday = """
+        UPDATE analytics.training
+        SET data_date = (now() AT TIME ZONE 'UTC')::date - 1,
+            fresh_within = now() AT TIME ZONE 'UTC' - date_trunc('day', now() AT TIME ZONE 'UTC')
+                           + make_interval(hours => :hours_more)
+    """
+    # one transaction has one now(), on both sides of a midnight
+    with yard.analytics.connect() as connection:
+        connection.execute(text(f"SET LOCAL TIME ZONE '{zone}'"))
+        connection.execute(text(of_yesterday), {"hours_more": hours_more})
+        found = connection.execute(text("SELECT age_days, stale FROM analytics.freshness")).one()
+        assert tuple(found) == (1, stale)
+        connection.rollback()

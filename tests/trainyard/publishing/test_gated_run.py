@@ -173,7 +173,9 @@ def test_nothing_is_recorded_before_a_person_answers_and_the_answer_stands_in_th
     waiting = published(yard, training, asking)
     assert (waiting.status, waiting.version_id) == ("waiting_for_approval", None)
     assert yard.live() == {}
-    assert yard.rows("SELECT published_as FROM analytics.training") == [("measured",)]
+    assert yard.rows(
+        "SELECT published_as, decision_code, decision_sentence, decision_report <> '{}' FROM analytics.training"
+    ) == [("waiting_for_approval", "waiting_for_approval", "nobody has said yet whether it may serve", True)]
     answer = Answer(approved=True, by="ada", at="2026-11-23T08:00:00+00:00")
     assert published(yard, training, Policy(asking.gates, asks=True, answer=answer)).status == "activated"
     (event,) = history(yard.app, portfolio=None, model="hotels")

@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from trainyard.publishing import history, live_models, run_summary
+from trainyard.publishing.rollback import ModelName, roll_back
 
 if TYPE_CHECKING:
     from conftest import Yard
@@ -217,6 +218,30 @@ def test_a_training_published_once_keeps_its_version_and_says_so_of_a_later_atte
         (1, "activated"),
         (2, None),
     ]
+
+
+def test_a_version_whose_own_attempt_cannot_be_read_any_more_keeps_its_rows_beside_a_later_attempt(
+    yard: Yard,
+) -> None:
+    training = yard.succeeded("hotels")
+    yard.publish(training)
+    before = yard.rows("SELECT to_jsonb(t) FROM analytics.training AS t")
+    yard.succeeded("hotels", attempt=2)
+    yard.folder(training).delete(yard.s3, "manifest.json")
+    yard.publish(training)
+    assert yard.rows("SELECT to_jsonb(t) FROM analytics.training AS t") == before
+
+
+def test_an_activation_that_was_rolled_back_since_is_not_told_as_live_when_its_run_publishes_again(
+    yard: Yard,
+) -> None:
+    yard.publish(yard.succeeded("hotels", run="run-1"))
+    training = yard.succeeded("hotels", run="run-2")
+    (outcome,) = yard.publish(training).outcomes
+    assert (outcome.status, outcome.live) == ("activated", True)
+    roll_back(yard.app, ModelName("demo", "hotels"), actor="ada", reason="worse")
+    (outcome,) = yard.publish(training).outcomes
+    assert (outcome.status, outcome.live) == ("activated", False)
 
 
 def test_a_version_outlives_its_folder(yard: Yard) -> None:
