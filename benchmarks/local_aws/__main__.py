@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -52,7 +52,18 @@ def main() -> int:
     sys.stdout.write(
         f"{moment}, {psutil.cpu_count()} cores, {platform.system()}; in {_REPORT.relative_to(_ROOT)}\n"
     )
-    return 0
+    missed = [name for name, figure in figures.items() if misses(figure)]
+    for name in missed:
+        sys.stderr.write(f"missed: {name}\n")
+    return 1 if missed else 0
+
+
+def misses(figure: Mapping[str, Any]) -> bool:
+    """Whether a figure has a goal and does not reach it."""
+    value, goal = figure["value"], figure["goal"]
+    if goal is None:
+        return False
+    return bool(value < goal if figure["better"] == "higher" else value > goal)
 
 
 async def _measure(server: tuple[int, int], options: argparse.Namespace) -> dict[str, Any]:
