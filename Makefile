@@ -37,6 +37,10 @@ test-spark4: .venv-spark4/ready ## the job's tests and local_aws's Spark steps o
 test-aws-clients: .venv-aws-cli/ready .venv-deferrable/ready ## the AWS CLI and Airflow's stock EMR operators, deferrable too, against local_aws
 	@exec $(BIN)/pytest tests/aws_clients --aws-clients
 
+.PHONY: test-random-lives
+test-random-lives: .venv/ready ## 500 random lives of EMR's clusters, others each time; RANDOM_LIVES=n for more
+	@RANDOM_LIVES=$${RANDOM_LIVES:-500} exec $(BIN)/pytest tests/local_aws/emr/test_random_lives.py --timeout 0
+
 .PHONY: fidelity test-fidelity
 fidelity: .venv/ready ## fetch the jars of Hadoop's S3A with Maven, for s3:// as on EMR
 	@exec bash .ci/fetch-s3a-jars 3.5 4.0

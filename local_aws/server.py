@@ -21,7 +21,6 @@ from local_aws.control import Control
 from local_aws.emr.api import EmrApi
 from local_aws.emr.control_plane import ControlPlane
 from local_aws.emr.front import EmrFront
-from local_aws.emr.lifecycle import lose
 from local_aws.emr.service import EmrService
 from local_aws.emr.store import ClusterStore
 from local_aws.faults.book import FaultBook
@@ -123,11 +122,12 @@ def _machine(settings: Settings, url: str, client: Any) -> Machine:
 def _control_plane(settings: Settings, store: ClusterStore, journal: Journal) -> ControlPlane:
     """The clusters of earlier lives; those that were live then are lost."""
     now = datetime.now(timezone.utc)
-    clusters = [lose(cluster, RESTARTED, now) for cluster in store.load()]
-    store.save(clusters)
     book = FaultBook()
     book.add(settings.faults, now)
-    return ControlPlane(settings.pace, clusters, faults=book, watch=journal.see)
+    plane = ControlPlane(settings.pace, store.load(), faults=book, watch=journal.see)
+    plane.lose_all(RESTARTED, now)
+    store.save(plane.take_changed())
+    return plane
 
 
 def _reachable(host: str) -> str:

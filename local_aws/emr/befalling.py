@@ -81,7 +81,7 @@ def lose_nodes(cluster: Cluster, faults: FaultBook, replacement: timedelta, now:
         cluster = replace(cluster, losses=(*cluster.losses, loss))
     for loss in cluster.losses:
         if not loss.happened and loss.at <= now and cluster.state.takes_changes:
-            ended_by = end_by_loss(cluster, loss)
+            ended_by = end_by_loss(cluster, loss, now)
             replaced_at = None if ended_by else now + replacement
             happened = replace(loss, at=now, happened=True, replaced_at=replaced_at)
             cluster = lifecycle.lose_nodes(cluster, happened, ended_by, now)

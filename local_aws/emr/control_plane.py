@@ -198,8 +198,10 @@ class ControlPlane:
             self._put(lifecycle.finish(cluster, now), now)
 
     def lose_all(self, message: str, now: datetime) -> None:
-        for cluster in list(self._clusters.values()):
+        """No cluster that is live goes on: that of an earlier life of this process, or of one that ends."""
+        for cluster in [each for each in self._clusters.values() if not each.state.is_over]:
             self._put(lifecycle.lose(cluster, message, now), now)
+            self._put(lifecycle.finish(self._clusters[cluster.cluster_id], now), now)
 
     def advance(self, now: datetime, *, at_most: int | None = None) -> list[Action]:
         """Move the clusters on as far as `now` allows; what the machine must do comes back, in order.

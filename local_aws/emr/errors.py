@@ -33,6 +33,13 @@ class ThrottlingError(EmrError):
     code = "ThrottlingException"
 
 
+class InternalServerError(EmrError):
+    """What this stand-in did not foresee."""
+
+    code = "InternalServerError"
+    status = 500
+
+
 class InjectedError(EmrError):
     """An error that a fault asked for."""
 

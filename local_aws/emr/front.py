@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,13 +12,14 @@ from typing import Any, TypeVar
 
 from local_aws.emr.api import EmrApi
 from local_aws.emr.control_plane import ControlPlane
-from local_aws.emr.errors import EmrError, InjectedError, ThrottlingError
+from local_aws.emr.errors import EmrError, InjectedError, InternalServerError, ThrottlingError
 from local_aws.emr.service import EmrService
 from local_aws.faults.book import FaultId
-from local_aws.faults.kinds import AnswerLate, CallFault, DropReply, Refuse, Throttle
+from local_aws.faults.kinds import AnswerLate, CallFault, DropReply, ListLag, Refuse, Throttle
 from local_aws.journal import Call, Journal
 
 Kind = TypeVar("Kind", bound=CallFault)
+LOG = logging.getLogger("local_aws")
 
 
 @dataclass(frozen=True)
@@ -91,13 +93,19 @@ class EmrFront:
             return 200, self._api.call(operation, body, region=region), None
         except EmrError as refused:
             return refused.status, refused.body(), refused
+        except Exception as problem:
+            LOG.exception("%s could not be answered", operation)
+            unforeseen = InternalServerError(
+                f"local_aws could not answer: {type(problem).__name__}: {problem}"
+            )
+            return unforeseen.status, unforeseen.body(), unforeseen
 
 
 def _as_object(body: bytes) -> Mapping[str, Any]:
     """The request, if it is one; what is wrong with it otherwise is said by the API."""
     try:
         found = json.loads(body or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -131,6 +139,9 @@ def _kept_out(attempt: _Attempt, plane: ControlPlane, now: datetime) -> EmrError
 def _reply(
     attempt: _Attempt, status: int, answer: Mapping[str, Any], plane: ControlPlane, now: datetime
 ) -> Reply:
+    if attempt.operation == "ListClusters" and status == 200:
+        names = (cluster.name for cluster in plane.clusters)
+        attempt.faults += plane.faults.hit_listing(ListLag, now, clusters=names)
     late = attempt.hit(AnswerLate, plane, now)
     dropped = attempt.hit(DropReply, plane, now) is not None
     return Reply(status, answer, late.delay_seconds if late else 0.0, dropped)

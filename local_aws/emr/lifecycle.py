@@ -68,8 +68,12 @@ def settle(cluster: Cluster, now: datetime) -> Cluster:
 
     API_JobFlowInstancesConfig.html (KeepJobFlowAliveWhenNoSteps), emr-longrunning-transient.html.
     """
-    if cluster.steps_in(*_UNFINISHED) or cluster.state is ClusterState.WAITING:
+    if cluster.steps_in(*_UNFINISHED):
         return cluster
+    if cluster.state is ClusterState.WAITING:
+        # a wait for a slot that was called off: it is idle only from now on
+        waited = cluster.wants_slot_since is not None
+        return replace(cluster, wants_slot_since=None, idle_since=now) if waited else cluster
     if cluster.keeps_alive:
         message = (
             "Cluster ready after last step completed." if cluster.steps else "Cluster ready to run steps."
@@ -203,7 +207,7 @@ def end_idle(cluster: Cluster, now: datetime) -> Cluster:
 
 
 def lose(cluster: Cluster, message: str, now: datetime) -> Cluster:
-    """The cluster is gone at once, as when the machine under it went away."""
+    """To TERMINATING, with nothing left to stop: the machine under the cluster went away. `finish` follows at once."""
     if cluster.state.is_over:
         return cluster
     reason = Reason("INTERNAL_ERROR", message)
@@ -213,14 +217,7 @@ def lose(cluster: Cluster, message: str, now: datetime) -> Cluster:
         else step
         for step in cluster.steps
     )
-    terminating = terminate(replace(cluster, steps=interrupted), reason, now)
-    return replace(
-        terminating,
-        state=ClusterState.TERMINATED_WITH_ERRORS,
-        reason=reason,
-        has_slot=False,
-        ended_at=now,
-    )
+    return replace(terminate(replace(cluster, steps=interrupted), reason, now), reason=reason)
 
 
 def remember(before: Cluster | None, after: Cluster, now: datetime) -> Cluster:

@@ -139,26 +139,26 @@ def primary_instance_id(cluster: Cluster) -> str:
     return next(node.ec2_instance_id for node in _first_nodes(cluster) if node.collection.role == "MASTER")
 
 
-def end_by_loss(cluster: Cluster, loss: NodeLoss) -> str | None:
+def end_by_loss(cluster: Cluster, loss: NodeLoss, now: datetime) -> str | None:
     """Why the cluster cannot go on without these nodes; None where EMR replaces them.
 
-    The primary node's end is the cluster's, unless there are three; and so is the end of all core nodes.
+    The primary node's end is the cluster's, unless there are three; and so is the end of all core nodes. Nodes that
+    are to replace lost ones are no help before they are ready.
     Source: https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-plan-instances-guidelines.html,
     https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-cluster-NO_SLAVE_LEFT-FAILED_BY_MASTER.html
     """
-    there = count_nodes(cluster, role=loss.role)
-    taken = lost_count(cluster, loss)
-    if loss.role == "MASTER" and (there == 1 or there - taken < 2):
+    there = [
+        node
+        for node in nodes(cluster, now)
+        if node.collection.role == loss.role and node.state == "RUNNING" and node.ended is None
+    ]
+    hit = sum(loss.market in (ANY, node.market) for node in there)
+    left = len(there) - (hit if loss.nodes is None else min(loss.nodes, hit))
+    if loss.role == "MASTER" and left < 2:
         return "The master node was terminated: EC2 took the instance back."
-    if loss.role == "CORE" and taken >= there:
+    if loss.role == "CORE" and left == 0:
         return "NO_SLAVE_LEFT: All core nodes were terminated: EC2 took the instances back."
     return None
-
-
-def lost_count(cluster: Cluster, loss: NodeLoss) -> int:
-    """How many nodes that loss takes."""
-    there = count_nodes(cluster, role=loss.role, market=loss.market)
-    return there if loss.nodes is None else min(loss.nodes, there)
 
 
 def _bought(cluster: Cluster) -> Iterator[tuple[Mapping[str, Any], tuple[Purchase, ...]]]:

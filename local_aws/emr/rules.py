@@ -103,7 +103,10 @@ def check_tag_count(tags: Mapping[str, str]) -> None:
 
 
 def check_tags(tags: Sequence[Mapping[str, Any]]) -> None:
+    """AWS's model demands no Key, EMR does (API_Tag.html: a user-defined key, required)."""
     for tag in tags:
+        if not tag.get("Key"):
+            raise ValidationError(f"Tag {dict(tag)} has no Key: Key and Value are accepted.")
         if tag["Key"] == SIMULATE_TAG and not re.fullmatch(r"\d{1,9}(\.\d{1,6})?", tag.get("Value", "")):
             raise ValidationError(
                 f"Tag {SIMULATE_TAG} has the value {tag.get('Value', '')!r}: seconds such as 3 or 0.5 are accepted."

@@ -38,14 +38,19 @@ class EmrServiceModel:
         operation = self.operation(name)
         try:
             request = json.loads(body or b"{}")
-        except ValueError as problem:
+        # RecursionError: brackets nested deeper than any request's
+        except (ValueError, RecursionError) as problem:
             raise SerializationError(f"The request body is not JSON: {problem}") from problem
         if not isinstance(request, dict):
             raise SerializationError("The request body must be a JSON object.")
         shape = operation.input_shape
         if shape is None:
             return request
-        report = ParamValidator().validate(request, shape)
+        try:
+            report = ParamValidator().validate(request, shape)
+        except RuntimeError as problem:
+            # botocore's of a time that no calendar reaches
+            raise SerializationError(f"The request cannot be read: {problem}") from problem
         if report.has_errors():
             raise ValidationError(report.generate_report())
         problems = list(_constraint_problems(shape, request, ""))

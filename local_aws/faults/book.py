@@ -5,7 +5,7 @@ Not locked: it is asked and changed only under the service's one lock, and takes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
@@ -84,6 +84,18 @@ class FaultBook:
                 found: Kind = fault
                 return found
         return None
+
+    def hit_listing(self, kind: type[Any], now: datetime, *, clusters: Iterable[str]) -> list[FaultId]:
+        """Those that `find` finds for clusters of these names; each has hit once."""
+        faults = list(self._of_kind(kind, now))
+        hit: dict[FaultId, Standing] = {}
+        for name in clusters if faults else ():
+            found = next((each for each in faults if fnmatchcase(name, each.fault.cluster)), None)
+            if found is not None:
+                hit[found.fault_id] = found
+        for standing in hit.values():
+            standing.hits += 1
+        return list(hit)
 
     def stands(self, fault_id: str, now: datetime) -> bool:
         """Whether a fault holds on to those that it has hit."""

@@ -7,8 +7,10 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
+from botocore.utils import parse_timestamp
+
 from local_aws.emr import befalling, descriptions, rules
-from local_aws.emr.errors import InvalidRequestError, ValidationError
+from local_aws.emr.errors import InvalidRequestError, SerializationError, ValidationError
 from local_aws.emr.operations.asked import Answer, Asked, Operation, at_most, page
 from local_aws.emr.values import Cluster
 
@@ -101,12 +103,17 @@ def _taggable(asked: Asked) -> Cluster:
 
 
 def _moment(value: Any) -> datetime | None:
+    """A time as AWS's clients may write it. Raises SerializationError."""
     if value is None:
         return None
-    if isinstance(value, str):
-        moment = datetime.fromisoformat(value.replace("Z", "+00:00"))
-        return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-    return datetime.fromtimestamp(value, timezone.utc)
+    try:
+        moment: datetime = parse_timestamp(value)
+    # what dateutil and the C library say of times that are none, or that no calendar reaches
+    except (ValueError, OverflowError, RuntimeError, OSError, TypeError) as problem:
+        raise SerializationError(
+            f"{value!r} is no time: seconds since 1970, or a time such as 2026-11-25T02:00:00Z, is accepted."
+        ) from problem
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
 CHANGES: Mapping[str, Operation] = {

@@ -25,8 +25,8 @@ CLUSTER_ARROWS = {
 STEP_ARROWS = {
     None: {"PENDING"},
     "PENDING": {"RUNNING", "CANCELLED"},
-    "RUNNING": {"COMPLETED", "FAILED", "CANCEL_PENDING", "CANCELLED"},
-    "CANCEL_PENDING": {"CANCELLED", "COMPLETED"},
+    "RUNNING": {"COMPLETED", "FAILED", "CANCEL_PENDING", "CANCELLED", "INTERRUPTED"},
+    "CANCEL_PENDING": {"CANCELLED", "COMPLETED", "INTERRUPTED"},
     "COMPLETED": set(),
     "FAILED": set(),
     "CANCELLED": set(),
@@ -75,6 +75,8 @@ def check_cluster(cluster: Cluster, now: datetime) -> None:
         assert not under_way, f"steps run in a cluster that is {state}"
     # API_ClusterStatus.html: WAITING has no steps to run; here, also those that wait for a slot
     assert state != "WAITING" or not pending or cluster.wants_slot_since
+    # emr-auto-termination-policy.html: a cluster without steps to run is idle, and its idle time passes
+    assert state != "WAITING" or pending or (cluster.idle_since and not cluster.wants_slot_since)
     # API_JobFlowInstancesConfig.html: only a cluster that is kept alive waits
     assert state != "WAITING" or cluster.keeps_alive
     # API_TerminateJobFlows.html: any step not yet completed is cancelled
@@ -95,6 +97,8 @@ def _check_step_change(was: Step | None, step: Step, cluster: Cluster) -> None:
         assert cluster.state is ClusterState.RUNNING, (
             f"a step starts in a cluster that is {cluster.state.value}"
         )
+    if step.state is StepState.INTERRUPTED:
+        assert not cluster.state.takes_changes, "a step is interrupted without its cluster"
     if old == "RUNNING" and step.state is StepState.CANCELLED:
         assert not cluster.state.takes_changes, "a running step is cancelled without having been pending"
 

@@ -30,7 +30,12 @@ class Story:
         self.actions: list[Any] = []
 
     def launch(
-        self, *on_failure: str, keep_alive: bool = False, protected: bool = False, cores: int = 0
+        self,
+        *on_failure: str,
+        keep_alive: bool = False,
+        protected: bool = False,
+        cores: int = 0,
+        primaries: int = 1,
     ) -> str:
         steps = [
             {
@@ -40,7 +45,7 @@ class Story:
             }
             for number, action in enumerate(on_failure)
         ]
-        groups = [{"InstanceRole": "MASTER", "InstanceType": "m5.xlarge", "InstanceCount": 1}]
+        groups = [{"InstanceRole": "MASTER", "InstanceType": "m5.xlarge", "InstanceCount": primaries}]
         if cores:
             groups.append({"InstanceRole": "CORE", "InstanceType": "m5.xlarge", "InstanceCount": cores})
         instances = {
@@ -239,6 +244,64 @@ def test_a_lost_node_is_replaced_after_the_time_a_node_takes() -> None:
     assert states() == ["RUNNING", "TERMINATED", "RUNNING", "PROVISIONING"]
     story.after(15)
     assert states() == ["RUNNING", "TERMINATED", "RUNNING", "RUNNING"]
+
+
+@pytest.mark.parametrize(
+    ("role", "seconds_between", "goes_on"),
+    [("CORE", 15, True), ("CORE", 14, False), ("MASTER", 15, True), ("MASTER", 14, False)],
+)
+def test_nodes_lost_one_by_one_end_a_cluster_only_before_others_are_ready(
+    role: Any, seconds_between: float, goes_on: bool
+) -> None:
+    story = Story()
+    cluster_id = story.launch(keep_alive=True, cores=2, primaries=3)
+    story.after(10)
+    story.after(5)
+    for number in range(2):
+        story.plane.faults.add([LoseNode(role=role, market="ANY", times=1)], story.now)
+        story.plane.faults_changed()
+        story.after(0)
+        assert story.cluster(cluster_id).state.is_over == (number == 1 and not goes_on)
+        story.after(seconds_between)
+    assert story.cluster(cluster_id).reason.code == (None if goes_on else "INSTANCE_FAILURE")
+
+
+def test_a_cluster_whose_wait_for_a_slot_was_called_off_is_idle() -> None:
+    story = Story(slots=1)
+    idle = story.launch(keep_alive=True)
+    story.plane.change(replace(story.cluster(idle), idle_timeout_seconds=60), story.now)
+    story.after(10)
+    story.after(5)
+    story.launch("CONTINUE")
+    story.after(10)
+    story.after(5)
+    step = {"Name": "late", "HadoopJarStep": {"Jar": "command-runner.jar", "Args": ["bash"]}}
+    story.plane.add_steps(story.cluster(idle), [step], story.now)
+    story.after(30)
+    waiting = story.cluster(idle)
+    assert waiting.wants_slot_since
+    story.plane.cancel_step(waiting, waiting.steps[0], story.now)
+    story.after(0)
+    story.after(59)
+    assert story.state(idle) is ClusterState.WAITING
+    story.after(1)
+    assert story.state(idle) is ClusterState.TERMINATED
+
+
+def test_a_lost_cluster_is_terminating_before_it_is_over() -> None:
+    seen: list[str] = []
+    story = Story()
+    story.plane = ControlPlane(
+        Pace(slots=1, provision_seconds=10, bootstrap_seconds=5),
+        watch=lambda _before, after, _now: seen.append(after.state.value),
+    )
+    cluster_id = story.launch("CONTINUE", "CONTINUE")
+    story.after(10)
+    story.after(5)
+    story.plane.lose_all("gone", story.now)
+    assert seen[-2:] == ["TERMINATING", "TERMINATED_WITH_ERRORS"]
+    assert story.step_states(cluster_id) == [StepState.INTERRUPTED, StepState.CANCELLED]
+    assert story.cluster(cluster_id).reason == lifecycle.Reason("INTERNAL_ERROR", "gone")
 
 
 def test_idle_time_counts_from_the_last_step_and_ends_the_cluster() -> None:

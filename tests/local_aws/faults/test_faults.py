@@ -139,10 +139,14 @@ def test_a_throttled_call_does_not_use_up_a_dropped_reply(emr: Any, control: Loc
 def test_a_lagging_list_shows_clusters_as_they_were(
     emr: Any, step: Any, control: LocalAws, name: str
 ) -> None:
-    with control.faults(ListLag(cluster=name, lag_seconds=60)):
+    control.clear_journal()
+    with control.faults(ListLag(cluster=name, lag_seconds=60), ListLag(cluster="no-such", lag_seconds=60)):
         cluster_id = emr.launch(step("bash"), Name=name)
         emr.wait_for_end(cluster_id)
         assert cluster_id not in [found["Id"] for found in emr.emr.list_clusters()["Clusters"]]
+        lag, met_nobody = control.show_faults()
+        assert (lag["hits"], met_nobody["hits"]) == (1, 0)
+        assert control.calls(operation="ListClusters")[-1]["faults"] == [lag["id"]]
         assert emr.state(cluster_id) == "TERMINATED"
     with control.faults(ListLag(cluster=name, lag_seconds=0.05)):
         time.sleep(0.06)
