@@ -31,7 +31,7 @@ TODAY = date(2026, 11, 22)
 @pytest.fixture
 def run(yard: Yard) -> list[Training]:
     """A run in which a model is new, one replaces an older version, one is a backfill, one pinned, one held back, one
-    failed."""
+    failed, and one left a manifest without the ledger's having been told of its end."""
     yesterday, tomorrow = TODAY - timedelta(days=1), TODAY + timedelta(days=1)
     yard.publish(*(yard.succeeded(model, run="before", data_date=yesterday) for model in ("hotels", "ships")))
     yard.publish(yard.succeeded("cars", run="later", data_date=tomorrow))
@@ -49,7 +49,7 @@ def run(yard: Yard) -> list[Training]:
     )
     infeasible = {"threshold_rule": {"rule": "precision_at_least", "feasible": False}}
     good = [yard.succeeded(model) for model in ("cars", "flights", "hotels", "ships")]
-    return [*good, yard.succeeded("buses", metrics=infeasible), failed]
+    return [*good, yard.succeeded("buses", metrics=infeasible), failed, yard.unended("trams")]
 
 
 def test_killed_anywhere_and_run_again_it_ends_like_an_undisturbed_run(
@@ -205,7 +205,11 @@ def in_child(call: Callable[[], None]) -> int:
 
 
 QUIET = ([], ["BEGIN"], ["ROLLBACK"], ["SAVEPOINT"], ["RELEASE"])
-TIMES = ("recorded_at", "published_at", "decided_at", "activated_at", "pinned_at")
+TIMES = (
+    *("recorded_at", "published_at", "decided_at", "activated_at", "pinned_at", "ended_at"),
+    # of the time between a launch and its end
+    *("cluster_seconds", "cost_usd"),
+)
 OURS = {"app": ("operations", "serving"), "analytics": ("analytics",)}
 
 
