@@ -138,7 +138,7 @@ def _inputs(model: Model, inputs: Inputs) -> dict[str, Any]:
         "test": _listed(inputs.test),
         "split": None if split is None else split.model_dump(mode="json"),
         "max_bad_lines": model.inputs.max_bad_lines,
-        "negatives_kept": model.inputs.negatives_kept.model_dump(mode="json"),
+        "negatives_kept": model.inputs.kept_rates,
     }
 
 

@@ -80,13 +80,15 @@ def parse_calibration(top: Fields, *, has_validation: bool) -> str:
     return calibration
 
 
-def parse_threshold(fields: Fields) -> dict[str, Any]:
+def parse_threshold(fields: Fields, *, has_validation: bool) -> dict[str, Any]:
     """``rule`` and its parameters; raises ``bad_request``."""
     rule = fields.text("rule")
     if rule not in _RULES:
         fields.refuse("rule", rule, " or ".join(_RULES))
     numbers = {name: _number(fields, name, *domain) for name, domain in _RULES[rule].items()}
     fields.end()
+    if rule != "fixed" and not has_validation:
+        fields.refuse("rule", rule, "fixed: there is no validation split to choose on, and test only reports")
     return {"rule": rule, **numbers}
 
 

@@ -88,7 +88,7 @@ class Chosen:
 def decide(model: LearnedModel, scored: ScoredSplit, request: Request) -> Chosen:
     """Calibrate on the split, and choose the threshold of the request's rule on it.
 
-    :param scored: validation where there is one, else test
+    :param scored: validation where there is one, else test, on which nothing but ``fixed`` is asked for
     """
     probabilities, halves = Probabilities(model.score_kind, model.odds_factor), None
     if request.calibration != "none":

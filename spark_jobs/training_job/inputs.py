@@ -46,7 +46,8 @@ class Inputs:
     :param test: None where it is cut from train
     :param split: None where every split has objects of its own
     :param max_bad_lines: how many lines of each of the three may be skipped because they cannot be read
-    :param negatives_kept: split → share of its negatives that were kept before they came here; absent: all
+    :param negatives_kept: split → share of its negatives that were kept before they came here; absent: all; what is cut
+        from train has train's
     """
 
     format: str
@@ -69,14 +70,15 @@ def parse_inputs(fields: Fields) -> Inputs:
     train = _objects(fields, "train")
     if train is None:
         fields.refuse("train", None, _OBJECTS)
+    split = _shares(fields)
     inputs = Inputs(
         format=form,
         train=train,
         validation=_objects(fields, "validation"),
         test=_objects(fields, "test"),
-        split=_shares(fields),
+        split=split,
         max_bad_lines=max_bad_lines,
-        negatives_kept=_negatives_kept(fields.fields("negatives_kept")),
+        negatives_kept=_negatives_kept(fields.fields("negatives_kept"), split),
     )
     fields.end()
     _check_one_source_each(fields, inputs)
@@ -124,12 +126,17 @@ def _share(fields: Fields, name: str) -> Optional[float]:
     return value if value is None else float(value)
 
 
-def _negatives_kept(fields: Fields) -> dict[str, float]:
+def _negatives_kept(fields: Fields, split: Optional[Shares]) -> dict[str, float]:
     kept = {name: float(fields.take(name, (int, float), _RATE)) for name in fields.names() if name in SPLITS}
     fields.end()
     for name, rate in kept.items():
         if not 0 < rate <= 1:
             fields.refuse(name, rate, _RATE)
+    cut = {} if split is None else {"validation": split.validation, "test": split.test}
+    of_train = kept.get("train", 1.0)
+    for name in (name for name, share in cut.items() if share is not None):
+        if kept.setdefault(name, of_train) != of_train:
+            fields.refuse(name, kept[name], f"train's rate, {of_train:g}, or none: it is cut from train")
     return kept
 
 

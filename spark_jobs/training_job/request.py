@@ -93,7 +93,7 @@ def parse_request(content: bytes) -> Request:
         learner=parse_learner(top.fields("learner")),
         imbalance=parse_imbalance(top.fields("imbalance")),
         calibration=parse_calibration(top, has_validation=has_validation),
-        threshold=parse_threshold(top.fields("threshold")),
+        threshold=parse_threshold(top.fields("threshold"), has_validation=has_validation),
         earlier_versions=parse_earlier_versions(top),
         output=top.text("output").rstrip("/") + "/",
         deadline=_deadline(top),

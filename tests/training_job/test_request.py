@@ -113,6 +113,18 @@ def put(*path: Any, value: Any) -> Callable[[Any], None]:
         (put("inputs", "format", value="csv"), "inputs.format is 'csv'; expected libsvm or parquet"),
         (put("inputs", "max_bad_lines", value=-1), "inputs.max_bad_lines is -1"),
         (put("inputs", "negatives_kept", value={"test": 0}), "negatives_kept.test is 0.0; expected a rate"),
+        (
+            lambda document: document["inputs"].update(
+                test=None,
+                split={"test": 0.2, "validation": None, "seed": 0},
+                negatives_kept={"train": 0.1, "test": 1},
+            ),
+            "negatives_kept.test is 1.0; expected train's rate, 0.1, or none: it is cut from train",
+        ),
+        (
+            put("threshold", value={"rule": "best_f_beta", "beta": 1}),
+            "threshold.rule is 'best_f_beta'; expected fixed: there is no validation split to choose on",
+        ),
         (put("inputs", "negatives_kept", value={"tests": 1}), "inputs.negatives_kept.tests is not a field"),
         (
             put("inputs", "split", value={"test": 0.2, "validation": None, "seed": 0}),
@@ -129,7 +141,7 @@ def put(*path: Any, value: Any) -> Callable[[Any], None]:
         (put("inputs", "split", value={"test": 0.5, "seed": 0}), "inputs.split.validation is missing"),
         (put("inputs", "train", 0, "uri", value="s3://b/_SUCCESS"), "Spark skips names"),
         (put("inputs", "train", 0, "size", value="12"), "inputs.train[0].size is '12'"),
-        (put("champion", value={"model": "x"}), "champion is"),
+        (put("champion", value={"model": "x"}), "champion.version_id is missing"),
         (put("group_key", value="user"), "group_key is 'user'; expected 'qid' or null"),
         (put("evaluation", value={"bootstrap": 10}), "evaluation is"),
         (put("learners", value={}), "learners is not a field of format version 2"),

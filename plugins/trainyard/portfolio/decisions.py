@@ -143,16 +143,22 @@ Calibration: TypeAlias = Literal["none", "platt", "isotonic"]
 
 def check_calibration(calibration: str, inputs: Inputs | None) -> str:
     """Refuse a calibration that has no rows of its own to be fitted on."""
-    if inputs is None or calibration == "none":
-        return calibration
-    cut = inputs.split is not None and inputs.split.validation is not None
-    if inputs.validation is None and not cut:
+    if inputs is not None and calibration != "none" and not inputs.has_validation:
         raise conflict("none, or rows to calibrate on: inputs.validation, or a share in inputs.split")
     return calibration
 
 
 def check_threshold(threshold: Threshold, info: ValidationInfo) -> Threshold:
-    """Refuse a fixed value on a scale that the scores are not on; where both are given, the right one counts."""
+    """Refuse a rule that has no rows of its own to choose on, and a fixed value on a scale that the scores are not on.
+
+    Where both of ``value`` and ``margin`` are given, the right one counts.
+    """
+    inputs: Inputs | None = info.data.get("inputs")
+    if inputs is not None and not isinstance(threshold, FixedThreshold) and not inputs.has_validation:
+        raise conflict(
+            "the rule fixed, or rows to choose on: inputs.validation, or a share in inputs.split, since test only"
+            " reports"
+        )
     learner, calibration = info.data.get("learner"), info.data.get("calibration")
     if not isinstance(threshold, FixedThreshold) or learner is None or calibration is None:
         return threshold

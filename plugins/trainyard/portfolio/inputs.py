@@ -12,6 +12,8 @@ from trainyard.portfolio.rules import TEMPLATE_SENTENCE, InputTemplate, Text, Va
 LIBSVM_GROUP_KEY = "qid"
 _SHARE = "Share of train's rows that {} takes; null: none."
 _KEPT = "Share of its negatives that the rows of {} hold; each then counts 1/share times."
+_CUT = _KEPT + " What is cut from train has train's."
+_SPLITS = ("train", "validation", "test")
 
 
 class InputSplit(Value):
@@ -40,8 +42,8 @@ class NegativesKept(Value):
     """How many of their negatives the splits hold, where a pipeline has left some out."""
 
     train: float = Field(default=1.0, gt=0, le=1, description=_KEPT.format("train"))
-    validation: float = Field(default=1.0, gt=0, le=1, description=_KEPT.format("validation"))
-    test: float = Field(default=1.0, gt=0, le=1, description=_KEPT.format("test"))
+    validation: float = Field(default=1.0, gt=0, le=1, description=_CUT.format("validation"))
+    test: float = Field(default=1.0, gt=0, le=1, description=_CUT.format("test"))
 
 
 class Inputs(Value):
@@ -58,7 +60,7 @@ class Inputs(Value):
     )
     validation: InputTemplate | None = Field(
         default=None,
-        description="What threshold and calibration are chosen on; null: what split says, else test.",
+        description="What threshold and calibration are chosen on; null: what split says, else nothing is chosen.",
         validate_default=True,
     )
     test: InputTemplate | None = Field(
@@ -85,6 +87,16 @@ class Inputs(Value):
         " and without a worker.",
     )
 
+    @field_validator("negatives_kept")
+    @classmethod
+    def _cut_rows_have_trains_rate(cls, kept: NegativesKept, info: ValidationInfo) -> NegativesKept:
+        split = info.data.get("split")
+        for name in ("validation", "test"):
+            is_cut = split is not None and getattr(split, name) is not None
+            if is_cut and name in kept.model_fields_set and getattr(kept, name) != kept.train:
+                raise conflict(f"train's rate, {kept.train:g}, for {name}, since split cuts it from train")
+        return kept
+
     @field_validator("validation")
     @classmethod
     def _validation_has_one_source(cls, validation: str | None, info: ValidationInfo) -> str | None:
@@ -105,6 +117,22 @@ class Inputs(Value):
         elif test is not None:
             raise conflict(f"null, since split cuts a share of {split.test:g} from train")
         return test
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether there are rows to choose on, by a folder or by a share."""
+        return self.validation is not None or (self.split is not None and self.split.validation is not None)
+
+    @property
+    def kept_rates(self) -> dict[str, float]:
+        """Split → share of its negatives that its rows hold; what is cut from train holds what train does."""
+        kept = self.negatives_kept
+        return {name: kept.train if name in self._cut else getattr(kept, name) for name in _SPLITS}
+
+    @property
+    def _cut(self) -> set[str]:
+        split = self.split
+        return {name for name in ("validation", "test") if split and getattr(split, name) is not None}
 
     def resolve(self, *, model: str, data_date: date) -> Inputs:
         """The same inputs without placeholders, for one model and data date (written as 2026-11-22)."""

@@ -113,7 +113,7 @@ class Model(Value):
     )
     threshold: Annotated[Threshold, AfterValidator(check_threshold)] = Field(
         default=FixedThreshold(),
-        description="From which score on a row is decided for: by a rule, chosen on validation, else on test.",
+        description="From which score on a row is decided for: by a rule, chosen on validation; only fixed needs none.",
     )
     gate: Gate = Field(default=Gate(), description="What a trained model must show before it serves.")
     fresh_within: Age | None = Field(

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+# as the training job has them: int() and float() would take 1_0, and digits of other scripts
+_INDEX = re.compile(r"\+?[0-9]{1,10}")
+_NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+_NOT_FINITE = re.compile(r"[-+]?(?:nan|inf|infinity)", re.IGNORECASE)
+_GROUP = re.compile(r"qid:[^:]+")
 
 
 class RowsError(ValueError):
@@ -62,10 +69,10 @@ def dense_rows(features: Any) -> Rows:
 
 
 def libsvm_rows(lines: Iterable[str], *, num_features: int, first_line: int = 1) -> Rows:
-    """Rows of LibSVM text: ``<label> <index>:<value> …``, indices from 1, ascending.
+    """Rows of LibSVM text: ``<label> [qid:<group>] <index>:<value> …``, indices from 1, ascending.
 
-    The label may be missing, since who asks for a score seldom knows it; it is not looked at. Blank lines and what
-    follows a ``#`` are skipped.
+    The label may be missing, since who asks for a score seldom knows it; it is not looked at, nor is the group. Blank
+    lines and what follows a ``#`` are skipped.
 
     :param first_line: number of the first of the lines, for errors
     :raises RowsError: names the line
@@ -76,6 +83,8 @@ def libsvm_rows(lines: Iterable[str], *, num_features: int, first_line: int = 1)
         if not tokens:
             continue
         if ":" not in tokens[0]:
+            del tokens[0]
+        if tokens and _GROUP.fullmatch(tokens[0]):
             del tokens[0]
         previous = 0
         for token in tokens:
@@ -95,10 +104,9 @@ def libsvm_rows(lines: Iterable[str], *, num_features: int, first_line: int = 1)
 
 def _feature(token: str, number: int) -> tuple[int, float]:
     index, colon, value = token.partition(":")
-    try:
-        feature = int(index), float(value)
-    except ValueError:
-        raise RowsError(f"line {number}: expected '<label> <index>:<value> …'") from None
-    if not (colon and math.isfinite(feature[1])):
+    is_number = _NUMBER.fullmatch(value)
+    if not (colon and _INDEX.fullmatch(index) and (is_number or _NOT_FINITE.fullmatch(value))):
+        raise RowsError(f"line {number}: expected '<label> <index>:<value> …'")
+    if not (is_number and math.isfinite(float(value))):
         raise RowsError(f"line {number}: the value of feature {index} is no finite number")
-    return feature
+    return int(index), float(value)

@@ -26,6 +26,11 @@ def test_test_and_validation_may_be_cut_from_train(load, smallest):
     assert resolved == inputs
 
 
+def test_what_is_cut_from_train_holds_trains_share_of_negatives(load, smallest):
+    inputs = load(with_inputs(smallest, CUT + "  negatives_kept: {train: 0.1}\n")).models["hotels"].inputs
+    assert inputs.kept_rates == {"train": 0.1, "validation": 0.1, "test": 0.1}
+
+
 def test_defaults_of_a_format_and_a_key_hold_for_every_model(load, smallest):
     text = with_model(smallest, "    group_key: user_id\n    inputs: {format: parquet, max_bad_lines: 3}")
     model = load(text).models["hotels"]
@@ -67,6 +72,10 @@ def test_a_test_of_no_source_is_missing_once(mistakes, smallest):
         (
             "    inputs: {negatives_kept: {test: 0}}",
             "inputs.negatives_kept.test: 0 is not accepted; a number above 0 and of at most 1",
+        ),
+        (
+            "    inputs: {test: null, split: {test: 0.2}, negatives_kept: {train: 0.1, test: 1}}",
+            "train's rate, 0.1, for test, since split cuts it from train",
         ),
         ("    inputs: {format: csv}", 'inputs.format: "csv" is not accepted; libsvm or parquet'),
         (

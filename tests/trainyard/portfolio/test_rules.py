@@ -116,6 +116,12 @@ MODEL_RULES = [
     ("threshold.rule", "best", RULES),
     (
         "threshold",
+        {"rule": "limited_positive_rate", "max_positive_rate": 0.1},
+        "the rule fixed, or rows to choose on: inputs.validation, or a share in inputs.split, since test only"
+        " reports",
+    ),
+    (
+        "threshold",
         "best_f_beta",
         "a mapping of rule, value, margin, beta, min_precision, min_recall, "
         "max_positive_rate, true_positive, false_positive, true_negative, false_negative",

@@ -129,6 +129,12 @@ def test_rows_may_be_cut_anywhere(table: list[list[float]], cut: int) -> None:
     assert np.array_equal(np.concatenate(parts), scorer.score(rows).scores)
 
 
+@pytest.mark.parametrize("line", ["1 qid:7 1:0.5 3:-2e0", "qid:a-b 1:.5 3:-2", "+1 +1:+0.50 3:-2. # qid:7"])
+def test_a_line_is_read_as_the_job_reads_it(line: str) -> None:
+    rows = libsvm_rows([line], num_features=3)
+    assert (rows.indices.tolist(), rows.values.tolist()) == ([0, 2], [0.5, -2.0])
+
+
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
@@ -138,6 +144,10 @@ def test_rows_may_be_cut_anywhere(table: list[list[float]], cut: int) -> None:
         ("1 1:nan", "line 7: the value of feature 1 is no finite number"),
         ("1 1:confidential", "line 7: expected '<label> <index>:<value> …'"),
         ("1 confidential", "line 7: expected"),
+        ("1 1_0:1", "line 7: expected"),
+        ("1 1:1_0", "line 7: expected"),
+        ("1 1:1 qid:7", "line 7: expected"),
+        ("1 qid:7 qid:7 1:1", "line 7: expected"),
     ],
 )
 def test_a_bad_line_is_refused_without_its_data(line: str, expected: str) -> None:
