@@ -193,7 +193,9 @@ def _judge(portfolio: Portfolio, approval: Approval, publish: Publish) -> Judge:
     """The task that holds what was trained against its gates, before ``approve`` and ``publish``."""
     judge = Judge(task_id=JUDGE_TASK, portfolio=portfolio, trigger_rule="all_done", **_AWS_RETRIES)
     form = answer_form(sorted(portfolio.models))
-    approve = Approve(task_id=APPROVE_TASK, approval=approval, params=form, **_AWS_RETRIES)
+    approve = Approve(
+        task_id=APPROVE_TASK, portfolio=portfolio, approval=approval, params=form, **_AWS_RETRIES
+    )
     judge >> approve >> publish
     judge >> publish
     return judge

@@ -27,7 +27,7 @@ from trainyard.judging import judge
 from trainyard.ledger import Attempt, ClusterId, Limits, Listing, Pace, Reservation
 from trainyard.portfolio import GRACE_MINUTES, Model
 from trainyard.publishing import find_comparables
-from trainyard.request import NOTHING_COMPARABLE, Comparables, Inputs, Lineage, training_request
+from trainyard.request import Comparables, Inputs, Lineage, training_request
 from trainyard.training import Sha256, Training, split_uri
 
 # Throttling delays a launch; beyond this the task fails and its next try goes on with the same attempt.
@@ -261,14 +261,13 @@ def _launch(clients: Clients, order: Order, inputs: Inputs, attempt: Attempt) ->
 def _comparables(app: Engine, order: Order) -> Comparables:
     """What the gate will want to know about older versions."""
     model = order.model
-    if not model.gate.compares:
-        return NOTHING_COMPARABLE
-    return find_comparables(
+    found = find_comparables(
         app,
         training=order.training,
         feature_space=model.feature_space,
         num_features=model.num_features,
     )
+    return found if model.gate.compares else Comparables(serving=found.serving)
 
 
 def _run_job_flow(clients: Clients, attempt: Attempt, request: dict[str, Any]) -> ClusterId:

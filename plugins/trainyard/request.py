@@ -56,10 +56,13 @@ class Comparables:
 
     :param champion: what serves, as of the data date; none for the first version of a feature space
     :param best_recent: the best version of the last 30 days; none where it is the champion
+    :param serving: id of the version that serves at the launch, of whatever features and data date; the job does not
+        need it, publishing looks whether it still serves
     """
 
     champion: OldVersion | None = None
     best_recent: OldVersion | None = None
+    serving: int | None = None
 
 
 NOTHING_COMPARABLE = Comparables()
@@ -102,6 +105,7 @@ def training_request(
         "evaluation": {},
         "champion": _old_version(comparables.champion),
         "best_recent": _old_version(comparables.best_recent),
+        "serving": None if comparables.serving is None else {"version_id": comparables.serving},
         "output": training.attempt_folder(attempt),
         "deadline": deadline.isoformat(),
         "lineage": {

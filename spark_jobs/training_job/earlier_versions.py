@@ -26,6 +26,9 @@ class EarlierVersion:
 
 def parse_earlier_versions(top: Fields) -> dict[str, EarlierVersion]:
     """By role, those that there are; raises ``bad_request``."""
+    # what served at the launch is publishing's to look at, and requests of older packages lack it
+    if "serving" in top.names():
+        top.take("serving", (dict, type(None)), "a version's identity, or null")
     found = {role: _version(top, role) for role in ROLES}
     return {role: version for role, version in found.items() if version is not None}
 

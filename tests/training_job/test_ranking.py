@@ -25,10 +25,15 @@ from training_job.curves import curves
 from training_job.metrics import metrics
 from training_job.ranking import Ranking, rank
 from training_job.scored_rows import Rows
+from trainyard.portfolio.gate import METRICS
 
 
 def found_in(rows: Rows) -> dict[str, float]:
     return metrics(rank(on_driver(rows), DECISION), DECISION, row_count=len(rows.labels))
+
+
+def test_a_gate_may_bound_every_metric_that_the_job_gives() -> None:
+    assert set(found_in(draw())) == set(METRICS)
 
 
 @pytest.mark.parametrize("weigh", [lambda rows: rows, weighted], ids=["plain", "weighted"])

@@ -327,6 +327,8 @@ def test_the_job_is_told_what_serves_where_the_gate_compares_and_the_features_ar
     }
     assert request["champion"] == (champion if compared else None)
     assert request["best_recent"] is None
+    # whatever its features and the gate: publishing looks whether it still serves
+    assert request["serving"] == {"version_id": 1}
 
 
 def put_failure(s3: Any, attempt: ledger.Attempt, *, code: str, sentence: str) -> None:

@@ -52,7 +52,7 @@ def request() -> bytes:
         ),
         lineage=Lineage(code_sha256=Sha256("c" * 64), portfolio_sha256=Sha256("d" * 64)),
         deadline=datetime(2026, 11, 23, 5, 0, tzinfo=timezone.utc),
-        comparables=Comparables(champion=_served(7), best_recent=_served(3)),
+        comparables=Comparables(champion=_served(7), best_recent=_served(3), serving=7),
     )
 
 

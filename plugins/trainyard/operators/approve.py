@@ -7,12 +7,15 @@ from typing import Any
 
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Param
+from airflow.sdk.exceptions import AirflowFailException
 
-from trainyard.operators.judge import TABLE
+from trainyard.connections import AirflowClients
+from trainyard.operators.judge import ASKED, TABLE
 from trainyard.operators.run_plan import APPROVE_TASK, JUDGE_TASK
-from trainyard.portfolio import Approval
+from trainyard.portfolio import Approval, Portfolio
 from trainyard.portfolio.gate import age
-from trainyard.publishing import Answer
+from trainyard.publishing import Answer, published_versions
+from trainyard.training import TrainingId
 
 APPROVE, REJECT = "Approve", "Reject"
 _HELD_BACK = "hold_back"
@@ -37,11 +40,13 @@ class Approve(HITLOperator):
     Whatever the answer, and also where nobody gives one in time, this task succeeds and ``publish`` acts by the answer:
     the stock ``ApprovalOperator`` would skip ``publish`` with it, and leave the run green.
 
+    :param portfolio: the portfolio whose DAG this is
     :param approval: how long to wait, and what counts as the answer then
     :param params: the fields of the form, by ``answer_form``
     """
 
-    def __init__(self, *, approval: Approval, **kwargs: Any) -> None:
+    def __init__(self, *, portfolio: Portfolio, approval: Approval, **kwargs: Any) -> None:
+        self.portfolio = portfolio
         super().__init__(
             subject="Shall the models trained in {{ run_id }} serve?",
             body=f"{{{{ ti.xcom_pull(task_ids='{JUDGE_TASK}', key='{TABLE}') }}}}",
@@ -50,6 +55,24 @@ class Approve(HITLOperator):
             response_timeout=age(approval.within),
             **kwargs,
         )
+
+    def execute(self, context: Any) -> Any:
+        """Asks, unless no answer would count any more.
+
+        :raises AirflowFailException: what the question is about was published meanwhile, as where this task alone was
+            cleared after a time-out
+        """
+        asked = _asked(context)
+        app = AirflowClients(self.portfolio.connections).app
+        published = published_versions(app, training_ids=[TrainingId(training_id) for training_id in asked])
+        if published:
+            versions = ", ".join(str(version.version_id) for version in published.values())
+            raise AirflowFailException(
+                f"published already, and no answer would change it: version {versions}. To let one serve, "
+                "`trainyard rollback MODEL --to VERSION` or the DAG rollback; to be asked about what still waits, "
+                f"clear {JUDGE_TASK} and what follows it"
+            )
+        return super().execute(context)
 
     def execute_complete(self, context: Any, event: dict[str, Any]) -> dict[str, Any]:
         """The answer, as ``publish`` reads it: a mapping of :class:`trainyard.publishing.Answer`'s fields."""
@@ -66,4 +89,9 @@ class Approve(HITLOperator):
 def read_answer(context: Any) -> Answer | None:
     """The answer that ``approve`` got; none where it was not asked or did not end."""
     value = context["ti"].xcom_pull(task_ids=APPROVE_TASK)
-    return None if value is None else Answer.of(value)
+    return None if value is None else Answer.of(value, asked=_asked(context))
+
+
+def _asked(context: Any) -> dict[str, int]:
+    """What ``judge`` would have a person answer for: attempts by training."""
+    return dict(context["ti"].xcom_pull(task_ids=JUDGE_TASK, key=ASKED) or {})

@@ -39,6 +39,7 @@ class Freshness(BaseOperator):
             f"{fresh} of {len(outcomes)} models are fresh for {report['data_date']}, {demanded} are demanded"
         ]
         lines += [f"{model}: {sentence}" for model, sentence in sorted(not_fresh.items())]
+        lines += [_way_out(item) for item in outcomes if item.get("decision_code") == UNANSWERED]
         lines += [f"{model} is too old: {sentence}" for model, sentence in sorted(stale.items())]
         lines += [
             f"{item['model']} was held back: {item['sentence']}"
@@ -49,6 +50,15 @@ class Freshness(BaseOperator):
             raise AirflowFailException(". ".join(lines))
         for line in lines:
             log.info(line)
+
+
+def _way_out(outcome: dict[str, Any]) -> str:
+    """What is left to do where the time to answer is over: the version is recorded, and nobody is asked again."""
+    model, version_id = outcome["model"], outcome["version_id"]
+    return (
+        f"to let {model} serve it even so: `trainyard rollback {model} --to {version_id} --reason …` or the DAG "
+        f"rollback, then `trainyard unpin {model}` lets later runs replace it"
+    )
 
 
 def _is_fresh(outcome: dict[str, Any]) -> bool:

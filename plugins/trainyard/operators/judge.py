@@ -19,6 +19,7 @@ from trainyard.portfolio import Portfolio
 from trainyard.publishing import markdown_table, review_run
 
 TABLE = "table"
+ASKED = "asked"
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,10 @@ class Judge(BaseBranchOperator):
         )
         for each in reviewed:
             log.info("%s: %s, %s", each.model, each.decision.outcome, each.decision.sentence)
-        if not any(each.decision.outcome == "waiting_for_approval" for each in reviewed):
+        asked = {each.training.training_id: each.attempt for each in reviewed if each.waits}
+        if not asked:
             return PUBLISH_TASK
+        # what the answer will be about: whatever comes to pass its gate later was not seen by whoever answers
+        context["ti"].xcom_push(key=ASKED, value=asked)
         context["ti"].xcom_push(key=TABLE, value=markdown_table(reviewed))
         return APPROVE_TASK

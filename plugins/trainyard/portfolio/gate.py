@@ -13,7 +13,8 @@ from trainyard.portfolio.rules import Value, keys, refuse, says
 
 # what metrics.json holds of the test split: docs/training-folder.md
 METRICS = (
-    *("accuracy", "auc", "average_precision", "base_rate", "brier_score", "expected_calibration_error", "f1"),
+    *("accuracy", "area_under_pr", "auc", "average_precision", "base_rate", "brier_score"),
+    *("expected_calibration_error", "f1"),
     *("false_negatives", "false_positives", "lift_at_10_percent", "lift_at_1_percent", "lift_at_5_percent"),
     *(
         "log_loss",
@@ -24,7 +25,7 @@ METRICS = (
         "predicted_over_observed",
     ),
     *("recall", "recall_at_10_percent", "recall_at_1_percent", "recall_at_5_percent", "rows"),
-    *("true_negatives", "true_positives"),
+    *("true_negatives", "true_positives", "weighted_rows"),
 )
 WARNINGS = (
     *("bad_lines_skipped", "base_rate_drift", "champion_not_comparable", "champion_unreadable"),

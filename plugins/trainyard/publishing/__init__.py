@@ -1,5 +1,6 @@
 """What a run's trainings left in S3 → the application database, which serves, and the analytics database."""
 
+from trainyard.publishing.application import PublishedVersion, published_versions
 from trainyard.publishing.approval import UNANSWERED, Answer, Policy
 from trainyard.publishing.comparables import find_comparables
 from trainyard.publishing.results import (
@@ -21,6 +22,7 @@ __all__ = [
     "ModelOutcome",
     "NotLaunched",
     "Policy",
+    "PublishedVersion",
     "RunReport",
     "ToldFailure",
     "TrainingSummary",
@@ -30,6 +32,7 @@ __all__ = [
     "live_models",
     "markdown_table",
     "publish_run",
+    "published_versions",
     "read_failure",
     "review_run",
     "run_summary",

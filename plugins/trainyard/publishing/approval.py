@@ -9,6 +9,7 @@ from typing import Any
 
 from trainyard.portfolio import Gate
 from trainyard.publishing.deciding import Verdict
+from trainyard.training import Training
 
 UNANSWERED = "unanswered"
 
@@ -20,18 +21,20 @@ class Answer:
     :param by: who answered; none: nobody did in time, and the portfolio's own answer holds
     :param at: when, in ISO 8601
     :param held_back: models to hold back although the others are approved
+    :param asked: the attempts that the question was about, by training; about any other nothing was answered
     """
 
     approved: bool
     by: str | None
     at: str
     held_back: frozenset[str] = frozenset()
+    asked: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, value: Mapping[str, Any]) -> Answer:
-        """From the mapping of JSON values that ``approve`` leaves."""
+    def of(cls, value: Mapping[str, Any], *, asked: Mapping[str, int]) -> Answer:
+        """From the mapping of JSON values that ``approve`` leaves, and what ``judge`` asked about."""
         held_back = frozenset(value.get("held_back", ()))
-        return cls(approved=value["approved"], by=value["by"], at=value["at"], held_back=held_back)
+        return cls(value["approved"], value["by"], value["at"], held_back, dict(asked))
 
     def approves(self, model: str) -> bool:
         """Whether the model may serve."""
@@ -58,16 +61,18 @@ class Policy:
         return self.gates.get(model, _NO_RULES)
 
 
-_NO_RULES = Gate(margin=None)
+_NO_RULES = Gate(margin=None, min_rows=0, min_positives=0)
 OPEN = Policy()
 
 
-def answered(verdict: Verdict, answer: Answer | None, *, model: str) -> Verdict:
-    """A verdict that lets a model pass, after a person was asked.
+def answered(verdict: Verdict, answer: Answer | None, *, training: Training, attempt: int) -> Verdict:
+    """A verdict that may let a model serve, after a person was asked.
 
-    :param answer: none: not yet, so that the verdict awaits one
+    :param answer: none: not yet, so that the verdict awaits one; so it does where the question was not about this very
+        attempt
     """
-    if answer is None:
+    model = training.model
+    if answer is None or answer.asked.get(training.training_id) != attempt:
         return replace(verdict, awaits_approval=True)
     approved = answer.approves(model)
     whose = (
@@ -81,4 +86,4 @@ def answered(verdict: Verdict, answer: Answer | None, *, model: str) -> Verdict:
     if approved:
         return replace(verdict, notes=(*verdict.notes, note), report=report)
     code = "rejected" if answer.by is not None else UNANSWERED
-    return replace(verdict, passes=False, code=code, sentence=note, report=report)
+    return replace(verdict, passes=False, passes_as_first=False, code=code, sentence=note, report=report)

@@ -6,7 +6,7 @@ Decided under the lock of what serves, so that it holds when it is written.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, Literal
 
@@ -25,8 +25,9 @@ class Verdict:
     :param sentence: why, for a person
     :param report: what was compared, with figures; goes into JSON
     :param notes: what the log of activations shall say besides, such as who approved
-    :param compared: whether the challenger had to be compared with what served when it was launched
-    :param champion: the version it was compared with; none where nothing served its feature space
+    :param launch_known: whether it is known what served when the challenger was launched
+    :param served_at_launch: that version, of whatever features; none where nothing served
+    :param passes_as_first: whether it may serve all the same where nothing has served before it
     :param awaits_approval: whether a person has yet to say that it may serve
     """
 
@@ -35,8 +36,9 @@ class Verdict:
     sentence: str
     report: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    compared: bool = False
-    champion: int | None = None
+    launch_known: bool = False
+    served_at_launch: int | None = None
+    passes_as_first: bool = False
     awaits_approval: bool = False
 
 
@@ -80,11 +82,12 @@ class Decision:
 def decide(challenger: Challenger, champion: Champion | None) -> Decision:
     """The rules, the strictest first; on equal data dates the later training wins, and that is the challenger."""
     verdict = challenger.verdict or Verdict(passes=True, code="passed", sentence="")
-    if not verdict.passes:
+    if not verdict.passes and not (verdict.passes_as_first and champion is None):
         outcome: Outcome = "inconclusive" if verdict.code == INCONCLUSIVE else "held_back"
         return Decision(outcome, verdict.code, verdict.sentence, verdict.report)
     if champion is None:
-        return _activated(verdict, "first_version", "the first version")
+        notes = verdict.notes if verdict.passes else (*verdict.notes, verdict.sentence)
+        return _activated(replace(verdict, notes=notes), "first_version", "the first version")
     against = _kept_from_serving(challenger, champion, verdict)
     if against is not None:
         return against
@@ -104,17 +107,18 @@ def _kept_from_serving(challenger: Challenger, champion: Champion, verdict: Verd
         whose = f"by {champion.pinned_by}: {champion.pinned_reason}"
         sentence = f"the model is pinned to version {champion.version_id} {whose}"
         return Decision("recorded", "pinned", sentence, verdict.report)
-    changed = _champion_changed(challenger, champion, verdict)
+    changed = _champion_changed(champion, verdict)
     return None if changed is None else Decision("held_back", "champion_changed", changed, verdict.report)
 
 
-def _champion_changed(challenger: Challenger, champion: Champion, verdict: Verdict) -> str | None:
-    """What was compared with something else than what it would replace has shown nothing."""
-    comparable = champion.version_id if champion.feature_space == challenger.feature_space else None
-    if not verdict.compared or verdict.champion == comparable:
+def _champion_changed(champion: Champion, verdict: Verdict) -> str | None:
+    """What was launched beside something else than what it would replace has shown nothing about that."""
+    if not verdict.launch_known or verdict.served_at_launch == champion.version_id:
         return None
-    compared = "nothing" if verdict.champion is None else f"version {verdict.champion}"
-    return f"it was compared with {compared}, but version {champion.version_id} serves since: train it again"
+    then = "nothing" if verdict.served_at_launch is None else f"version {verdict.served_at_launch}"
+    return (
+        f"{then} served when it was launched, but version {champion.version_id} serves since: train it again"
+    )
 
 
 def _activated(verdict: Verdict, code: str, sentence: str) -> Decision:

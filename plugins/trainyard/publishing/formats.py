@@ -88,7 +88,13 @@ class Request(Part):
     feature_space: Name
     champion: AskedVersion | None = None
     best_recent: AskedVersion | None = None
+    serving: AskedVersion | None = None
     lineage: Lineage
+
+    @property
+    def tells_what_served(self) -> bool:
+        """Whether ``serving`` stands in it; requests of older packages lack it."""
+        return "serving" in self.model_fields_set
 
 
 class Durations(Part):

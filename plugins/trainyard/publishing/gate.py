@@ -27,7 +27,7 @@ _LIMITS = {"min": "at least", "max": "at most"}
 Result = Literal["passed", "failed", "inconclusive"]
 
 # what a comparison is made against, by its name in request.json and metrics.json
-AGAINST = {"champion": "the champion", "best_recent": "the best of the last 30 days"}
+AGAINST = {"champion": "the champion", "best_recent": "the best recent one"}
 
 
 @dataclass(frozen=True)
@@ -50,24 +50,28 @@ def weigh(gate: Gate, *, metrics: Metrics, request: Request) -> tuple[Finding, .
     """How each rule of the gate came out, for one trained model.
 
     A rule that has nothing to compare with, as for the first version of a feature space, does not come out at all.
-    Where there are too few test rows, no rule about what was measured on them fails: it is inconclusive.
+    Where there are too few test rows, no rule about what was measured on them fails: it is inconclusive. That there are
+    too few is a finding even where no other rule looks at them: whatever it would replace may be better.
     """
     measured = [*_bounds(gate, metrics), *_margins(gate, metrics, request)]
     measured += _positive_rate(gate, metrics, request)
-    if measured:
-        evidence = _evidence(gate, metrics)
-        if evidence.result == "inconclusive":
-            measured = [_doubted(finding) for finding in measured]
-        measured.append(evidence)
-    return (*measured, *_threshold(metrics), *_warnings(gate, metrics))
+    evidence = _evidence(gate, metrics)
+    if evidence.result == "inconclusive":
+        measured = [_doubted(finding) for finding in measured]
+    return (*measured, evidence, *_threshold(metrics), *_warnings(gate, metrics))
 
 
 def judge(gate: Gate, *, metrics: Metrics, request: Request) -> Verdict:
     """What follows for one trained model."""
     findings = weigh(gate, metrics=metrics, request=request)
     report = {"rules": [asdict(finding) for finding in findings], "compared": _compared(metrics, request)}
-    champion = None if request.champion is None else request.champion.version_id
-    return replace(verdict(gate, findings), report=report, compared=gate.compares, champion=champion)
+    served = request.serving if request.tells_what_served else request.champion
+    return replace(
+        verdict(gate, findings),
+        report=report,
+        launch_known=request.tells_what_served or gate.compares,
+        served_at_launch=None if served is None else served.version_id,
+    )
 
 
 def verdict(gate: Gate, findings: Sequence[Finding]) -> Verdict:
@@ -83,7 +87,9 @@ def verdict(gate: Gate, findings: Sequence[Finding]) -> Verdict:
     if gate.when_inconclusive == "activate":
         note = f"{sentence}; the gate activates even so"
         return Verdict(passes=True, code=INCONCLUSIVE, sentence=sentence, notes=(note,))
-    return Verdict(passes=False, code=INCONCLUSIVE, sentence=sentence)
+    # nothing but the number of rows was looked at
+    first = {finding.rule for finding in findings} <= {"evidence", "threshold", "warnings"}
+    return Verdict(passes=False, code=INCONCLUSIVE, sentence=sentence, passes_as_first=first)
 
 
 def _compared(metrics: Metrics, request: Request) -> dict[str, Any]:

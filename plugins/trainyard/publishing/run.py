@@ -60,7 +60,7 @@ _OUTCOME_WORDS = {
     "recorded": "recorded, not activated",
 }
 
-_WAITING = "it waits for a person's answer: clear the task approve to be asked again"
+_WAITING = "it waits for a person's answer: clear the task judge and what follows it to be asked"
 
 # boto3 keeps ten connections for a client
 _READERS = 8
@@ -297,16 +297,19 @@ def candidates_of(records: Records, spool: Spool, policy: Policy) -> list[Candid
             training=record.training,
             attempt=record.number,
             trained=record.trained,
-            verdict=_verdict(record.trained, record.training.model, spool, policy),
+            verdict=_verdict(record, record.trained, spool, policy),
         )
         for record in chosen
         if record is not None and record.trained is not None
     ]
 
 
-def _verdict(trained: TrainedModel, model: str, spool: Spool, policy: Policy) -> Verdict:
-    verdict = gate.judge(policy.gate(model), metrics=trained.metrics(spool), request=trained.request)
-    return answered(verdict, policy.answer, model=model) if policy.asks and verdict.passes else verdict
+def _verdict(record: AttemptRecord, trained: TrainedModel, spool: Spool, policy: Policy) -> Verdict:
+    rules = policy.gate(record.training.model)
+    verdict = gate.judge(rules, metrics=trained.metrics(spool), request=trained.request)
+    if not policy.asks or not (verdict.passes or verdict.passes_as_first):
+        return verdict
+    return answered(verdict, policy.answer, training=record.training, attempt=record.number)
 
 
 def _with_publication(

@@ -13,7 +13,8 @@ def freshness(
     *statuses: str, min_fresh: int | None = None, stale: dict[str, str] | None = None, **more: Any
 ) -> None:
     outcomes = [
-        {"model": f"model_{number}", "status": status, "sentence": "because", "decision_code": None, **more}
+        {"model": f"model_{number}", "status": status, "sentence": "because", "decision_code": None}
+        | {"version_id": 7, **more}
         for number, status in enumerate(statuses)
     ]
     report = {"data_date": "2026-11-22", "outcomes": outcomes, "stale": stale or {}}
@@ -40,7 +41,8 @@ def test_a_model_that_its_gate_or_a_person_held_back_is_fresh() -> None:
 def test_a_question_that_nobody_answered_is_not_green() -> None:
     with pytest.raises(AirflowFailException, match="model_0: because"):
         freshness("waiting_for_approval")
-    with pytest.raises(AirflowFailException, match="model_0: because"):
+    # nobody is asked again about what is recorded, so that the person who comes late is told what is left to do
+    with pytest.raises(AirflowFailException, match=r"model_0: because.*`trainyard rollback model_0 --to 7"):
         freshness("held_back", decision_code="unanswered")
 
 

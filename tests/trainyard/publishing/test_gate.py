@@ -46,10 +46,24 @@ def results(gate: Gate, metrics: Metrics, request: Request) -> dict[str, str]:
     return {finding.rule: finding.result for finding in weigh(gate, metrics=metrics, request=request)}
 
 
-def test_a_first_version_without_bounds_passes_however_few_its_rows():
+def test_too_few_rows_are_a_doubt_even_where_nothing_is_compared_and_only_a_first_version_may_pass_with_it():
     findings = weigh(Gate(), metrics=measured(rows=10, positives=1), request=asked())
-    assert findings == ()
-    assert verdict(Gate(), findings).passes
+    assert [(finding.rule, finding.result) for finding in findings] == [("evidence", "inconclusive")]
+    found = verdict(Gate(), findings)
+    assert (found.passes, found.code, found.passes_as_first) == (False, "inconclusive", True)
+
+
+@pytest.mark.parametrize(
+    ("gate", "parts"),
+    [
+        # bounds that too few rows cannot show to hold
+        (Gate.model_validate({"bounds": {"auc": {"min": 0.75}}}), {}),
+        (Gate(), {"threshold_rule": {"rule": "precision_at_least", "feasible": False}}),
+    ],
+)
+def test_a_first_version_of_which_more_is_asked_than_rows_does_not_pass_with_too_few(gate, parts):
+    found = verdict(gate, weigh(gate, metrics=measured(rows=10, positives=1, **parts), request=asked()))
+    assert (found.passes, found.passes_as_first) == (False, False)
 
 
 def test_a_first_version_goes_by_the_absolute_bounds():
@@ -117,7 +131,7 @@ def test_a_failed_comparison_tells_its_figures_and_its_text():
     assert found.report["compared"] == {
         "champion": {"version_id": 7, "log_loss": pytest.approx(0.404), "old_log_loss": 0.4}
     }
-    (rule, _) = found.report["rules"]
+    rule = found.report["rules"][0]
     assert rule["rule"] == "champion.margin"
     assert rule["figures"] == pytest.approx(
         {
@@ -190,7 +204,8 @@ def test_too_few_rows_excuse_neither_an_infeasible_threshold_nor_a_blocking_warn
 
 def test_a_warning_that_is_not_named_blocks_nothing():
     metrics = measured(warnings=[{"code": "not_converged", "sentence": "It stopped."}])
-    assert weigh(Gate(blocking_warnings=("test_rows_in_train",)), metrics=metrics, request=asked()) == ()
+    gate = Gate(blocking_warnings=("test_rows_in_train",))
+    assert results(gate, metrics, asked()) == {"evidence": "passed"}
 
 
 @pytest.mark.parametrize(
