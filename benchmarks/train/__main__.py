@@ -15,10 +15,9 @@ from sklearn.datasets import load_svmlight_file
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.train.contestants import Run, run_job, run_rdd_workflow, run_sklearn_workflow
-from benchmarks.train.data import NUM_FEATURES, DataFiles, write_data
+from benchmarks.train.data import BUILD, NUM_FEATURES, DataFiles, write_data
 from benchmarks.train.jvm import SETTINGS, archive_classes
 
-BUILD = Path(__file__).parents[2] / "build" / "bench"
 TRAIN_ROWS, VALIDATION_ROWS, TEST_ROWS = 400_000, 50_000, 100_000
 # times the rows → whole process against the RDD workflow's, and against scikit-learn's
 GOALS = {1: (0.45, 1.25), 4: (0.35, 0.65)}

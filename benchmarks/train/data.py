@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+BUILD = Path(__file__).parents[2] / "build" / "bench"
 FIELDS = 40
 VALUES_OF_A_FIELD = 500
 NUM_FEATURES = FIELDS * VALUES_OF_A_FIELD

@@ -28,5 +28,7 @@ def _hashed(rows: DataFrame) -> DataFrame:
 
 
 def _hashes(split: Split) -> Any:
-    (patterns,) = _hashed(split.rows).agg(F.collect_list("pattern")).first()
-    return np.array(patterns, dtype=np.int64)
+    """The hashes as one text: of many numbers, each would be boxed and pickled by itself."""
+    sixteen_digits = F.lpad(F.hex("pattern"), 16, "0")
+    (digits,) = _hashed(split.rows).agg(F.array_join(F.collect_list(sixteen_digits), "")).first()
+    return np.frombuffer(bytes.fromhex(digits), dtype=">i8")

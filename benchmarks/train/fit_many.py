@@ -1,0 +1,45 @@
+"""Many rows fitted, with a small driver and executors apart from it: `python -m benchmarks.train.fit_many`.
+
+The whole job, as it is submitted to a cluster: the strict reader, rows on executors, every file written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from benchmarks.train.contestants import run_job
+from benchmarks.train.data import BUILD, write_data
+
+VALIDATION_ROWS, TEST_ROWS = 50_000, 100_000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=5_000_000)
+    parser.add_argument("--driver-memory", default="1g")
+    parser.add_argument("--executor-mb", type=int, default=4096, help="each of two executors, of one core each")
+    arguments = parser.parse_args()
+    work = BUILD / "train"
+    files = write_data(
+        work, train_rows=arguments.rows, validation_rows=VALIDATION_ROWS, test_rows=TEST_ROWS
+    )
+    executor_mb = arguments.executor_mb
+    run = run_job(
+        files,
+        work,
+        conf=[
+            *("--master", f"local-cluster[2,1,{executor_mb}]", "--driver-memory", arguments.driver_memory),
+            *("--conf", f"spark.executor.memory={executor_mb}m"),
+        ],
+    )
+    found = json.loads((run.output / "metrics.json").read_text())
+    of_test = found["metrics"]["test"]
+    print(f"{arguments.rows:,} rows: {run.seconds:.0f} s, {run.steps_seconds}")
+    print(
+        f"{found['iterations']} iterations; AUC {of_test['auc']:.6f}, log loss {of_test['log_loss']:.6f} on test"
+    )
+
+
+if __name__ == "__main__":
+    main()
