@@ -25,6 +25,7 @@ def train_and_evaluate(job: Job) -> None:
     from training_job.learners import learner_for  # noqa: PLC0415
     from training_job.loading import load_splits  # noqa: PLC0415
     from training_job.saving import save_measurements, save_model  # noqa: PLC0415
+    from training_job.seen_rows import share_seen  # noqa: PLC0415
     from training_job.skipping import save_skipped, skipped_warnings  # noqa: PLC0415
     from training_job.together import together  # noqa: PLC0415
 
@@ -35,12 +36,16 @@ def train_and_evaluate(job: Job) -> None:
         model = learn(train)
     with job.step("evaluate"):
         earlier, warnings = load_earlier_models(job)
-        scored_test = score(model, test, earlier)
-        scored_validation = score(model, validation) if validation else None
+        scored_test, scored_validation, share = together(
+            lambda: score(model, test, earlier),
+            lambda: score(model, validation) if validation else None,
+            lambda: share_seen(test, train),
+        )
         chosen = decide(model, scored_validation or scored_test, job.request)
         evaluations = [evaluate_beside(scored_test, chosen, earlier)]
         evaluations += [evaluate(scored_validation, chosen)] if scored_validation else []
-        warnings += warnings_about(job, train, test, evaluations[0]) + skipped_warnings(skipped)
+        warnings += warnings_about(job, train, test, evaluations[0], share_seen=share)
+        warnings += skipped_warnings(skipped)
     with job.step("save"):
         together(
             lambda: save_model(job, model, chosen.decision),

@@ -18,12 +18,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=5_000_000)
     parser.add_argument("--driver-memory", default="1g")
-    parser.add_argument("--executor-mb", type=int, default=4096, help="each of two executors, of one core each")
+    parser.add_argument(
+        "--executor-mb", type=int, default=4096, help="each of two executors, of one core each"
+    )
     arguments = parser.parse_args()
     work = BUILD / "train"
-    files = write_data(
-        work, train_rows=arguments.rows, validation_rows=VALIDATION_ROWS, test_rows=TEST_ROWS
-    )
+    files = write_data(work, train_rows=arguments.rows, validation_rows=VALIDATION_ROWS, test_rows=TEST_ROWS)
     executor_mb = arguments.executor_mb
     run = run_job(
         files,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from training_job.drift import Profile, drift_warnings, profile_of
-from training_job.seen_rows import share_seen
 from training_job.warning_codes import warning
 
 if TYPE_CHECKING:
@@ -29,13 +28,16 @@ def train_profile(train: Split) -> Profile:
     return Profile(train.row_count, train.base_rate, sums.non_zeros, sums.sums, sums.sums_of_squares)
 
 
-def warnings_about(job: Job, train: Split, test: Split, evaluation: Evaluation) -> list[dict[str, Any]]:
+def warnings_about(
+    job: Job, train: Split, test: Split, evaluation: Evaluation, *, share_seen: float
+) -> list[dict[str, Any]]:
     """All warnings but those of learning and of loading earlier versions.
 
     :param evaluation: on test
+    :param share_seen: of the test rows, those whose features stand in train too
     """
     return [
-        *seen_warnings(share_seen(test, train)),
+        *seen_warnings(share_seen),
         *constant_warnings(train_profile(train)),
         *unseen_warnings(train.profile, test.profile),
         *accuracy_warnings(evaluation.metrics),

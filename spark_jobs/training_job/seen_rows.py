@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pyspark.sql import functions as F  # noqa: N812 - as all of Spark's own documentation has it
 
 from training_job.scored_rows import VALUES_ON_DRIVER
+from training_job.together import together
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
 def share_seen(test: Split, train: Split) -> float:
     """Share of the rows of ``test`` whose features equal those of a row of ``train``, by a hash of 64 bits."""
     if test.row_count + train.row_count <= VALUES_ON_DRIVER:
-        return float(np.isin(_hashes(test), _hashes(train)).mean())
+        of_test, of_train = together(partial(_hashes, test), partial(_hashes, train))
+        return float(np.isin(of_test, of_train).mean())
     seen = _hashed(test.rows).join(_hashed(train.rows).distinct(), "pattern", "left_semi")
     return float(seen.count() / test.row_count)
 
