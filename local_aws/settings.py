@@ -37,7 +37,8 @@ class Settings:
     log_delay_seconds: float = 0.0
     spark_master: str = "local[2]"
     driver_memory: str = "1g"
-    java_options: str = "-XX:+UseParallelGC"
+    # Spark's classes outgrow the JVM's own MetaspaceSize four times, and each time the whole heap is collected
+    java_options: str = "-XX:+UseParallelGC -XX:MetaspaceSize=192m"
     python: str = sys.executable
     # version → where that Spark is, besides the one beside local_aws
     sparks: Mapping[str, Path] = field(default_factory=dict)

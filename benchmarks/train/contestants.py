@@ -22,7 +22,8 @@ from local_aws.steps.sparks import find_sparks
 HERE = Path(__file__).parent
 JOB = Path(__file__).parents[2] / "spark_jobs"
 REG_PARAM = 1e-4
-DRIVER_MEMORY = "4g"
+# what four times the rows take twice, as rows and as blocks of MLlib, and stay in memory; of the peer as well
+DRIVER_MEMORY = "6g"
 STEP = re.compile(r"INFO (\w+) took ([\d.]+) s")
 
 

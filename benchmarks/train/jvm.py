@@ -8,11 +8,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.train.contestants import run_job
+from benchmarks.train.contestants import DRIVER_MEMORY, run_job
 from benchmarks.train.data import write_data
 
-# two cores are kept busier by it than by G1
-COLLECTOR = "-XX:+UseParallelGC"
+OPTIONS = (
+    # two cores are kept busier by it than by G1
+    "-XX:+UseParallelGC",
+    # a heap that grows, and room for classes that does, is collected as a whole each time before it grows
+    f"-Xms{DRIVER_MEMORY}",
+    "-XX:MetaspaceSize=256m",
+)
 # adaptive execution runs the pass that fills a cache and the sums over it one after the other, not in one
 SETTINGS = ("--conf", "spark.sql.adaptive.enabled=false")
 
@@ -22,5 +27,5 @@ def archive_classes(work: Path) -> list[str]:
     archive = work / "classes.jsa"
     if not archive.exists():
         few = write_data(work / "few", train_rows=2_000, validation_rows=500, test_rows=1_000)
-        run_job(few, work, java_options=[COLLECTOR, f"-XX:ArchiveClassesAtExit={archive}"])
-    return [COLLECTOR, f"-XX:SharedArchiveFile={archive}", "-Xlog:cds=off", "-Xlog:cds+dynamic=off"]
+        run_job(few, work, java_options=[*OPTIONS, f"-XX:ArchiveClassesAtExit={archive}"])
+    return [*OPTIONS, f"-XX:SharedArchiveFile={archive}", "-Xlog:cds=off", "-Xlog:cds+dynamic=off"]
