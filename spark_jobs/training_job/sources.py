@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import DataFrame
@@ -86,9 +86,10 @@ class Source:
         ``part`` is the name of the row's split, or REFUSED for a row that cannot be read or whose label has no class;
         ``refused_file`` is where such a row stands.
         """
-        label = F.lit(None).cast("double")
+        # the chain begins with F.when; where no label fits it is null
+        label: Any = F
         for written, number in self.job.request.label_mapping.items():
-            label = F.when(F.col("raw_label") == float(written), float(number)).otherwise(label)
+            label = label.when(F.col("raw_label") == float(written), float(number))
         rows = raw.withColumn("label", label)
         taken = F.col("is_good") & F.col("label").isNotNull()
         part = F.lit(self.name)
