@@ -246,6 +246,20 @@ def test_a_failed_model_leaves_its_siblings_published_and_the_run_red(airflow: A
     ]
 
 
+def test_the_reaper_leaves_alone_what_runs_wait_for(airflow: Airflow, runs: Runs) -> None:
+    """It runs while others train, or have just: none of their clusters is a stray."""
+    run_id = f"test-{uuid4().hex[:8]}"
+    body = {"dag_run_id": run_id, "logical_date": None, "conf": {}}
+    airflow.stack.api.post("dags", "reaper", "dagRuns", body=body)
+
+    def ended() -> str | None:
+        state = airflow.stack.api.get("dags", "reaper", "dagRuns", run_id)["state"]
+        return str(state) if state in {"success", "failed"} else None
+
+    assert wait_for(ended, f"run {run_id} of the reaper to end") == "success"
+    assert not airflow.rows("app", "SELECT 1 FROM operations.attempt WHERE failure_code = 'reaped'")
+
+
 def test_a_run_that_publishes_nothing_still_tells_its_metrics(airflow: Airflow, runs: Runs) -> None:
     assert airflow.end_of(runs.unpublished) == "success"
     assert not airflow.rows(
