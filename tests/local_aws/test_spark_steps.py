@@ -143,6 +143,9 @@ def test_several_spark_steps_at_once_read_the_same_and_write_their_own(
     for cluster_id in clusters:
         aws.wait_for_end(cluster_id, seconds=240)
         assert aws.step_states(cluster_id) == ["COMPLETED", "COMPLETED"], aws.steps(cluster_id)
+    # at one moment all four of them ran
+    timelines = [one["Status"]["Timeline"] for cluster_id in clusters for one in aws.steps(cluster_id)]
+    assert max(line["StartDateTime"] for line in timelines) < min(line["EndDateTime"] for line in timelines)
     for number in range(4):
         below = aws.keys(bucket, f"out/step-{number}/")
         assert f"out/step-{number}/_SUCCESS" in below
