@@ -12,6 +12,7 @@ from py4j.protocol import Py4JJavaError
 from training_job.deciding import Decision
 from training_job.learners import load_model
 from training_job.probabilities import probabilities_of
+from training_job.session import recognise
 from training_job.storage import java_class
 from training_job.warning_codes import warning
 
@@ -53,7 +54,9 @@ def load_earlier_models(job: Job) -> tuple[list[EarlierModel], list[dict[str, An
         except _NotComparableError as error:
             warnings.append(warning("champion_not_comparable", f"{_name(version, roles)} {error}"))
         # a folder can be broken in more ways than there are exceptions to name
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
+            if recognise(error) is not None:
+                raise
             sentence = f"{_name(version, roles)} cannot be loaded: {_reason(error)}"
             warnings.append(warning("champion_unreadable", sentence))
     return models, warnings

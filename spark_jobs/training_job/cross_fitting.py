@@ -14,12 +14,12 @@ import numpy as np
 
 from training_job.calibrating import Points, fit_isotonic, fit_platt
 from training_job.failures import JobError
+from training_job.probabilities import Probabilities
 from training_job.ranking import Ranking, rank
 from training_job.scored_rows import OnDriver, OnExecutors
 
 if TYPE_CHECKING:
     from training_job.deciding import Chosen
-    from training_job.probabilities import Probabilities
     from training_job.scored_rows import Rows, ScoredRows
 
 SEED = 17
@@ -51,15 +51,21 @@ def cross_fitted(
 
 
 def with_halves(ranking: Ranking, scored: ScoredRows, chosen: Chosen) -> Ranking:
-    """The ranking of the rows that were calibrated on, with each half's losses by the other half's probabilities."""
+    """The ranking of the rows that were calibrated on, with losses and bins by the other half's probabilities.
+
+    Both halves are binned together, by probability: half by half and by rank, what one half's map puts too high and
+    the other's too low would cancel in each bin.
+    """
     if chosen.halves is None:
         return ranking
-    sums = [
-        rank(half_of(scored, half), replace(chosen.decision, probabilities=chosen.halves[half])).sums
-        for half in HALVES
-    ]
-    losses, bins = sum(each.losses for each in sums), sum(each.bins for each in sums)
-    return replace(ranking, sums=ranking.sums._replace(losses=losses, bins=bins))
+    by_other_half = partial(_by_other_half, halves=chosen.halves)
+    if isinstance(scored, OnDriver):
+        pooled: ScoredRows = OnDriver(by_other_half(scored.rows))
+    else:
+        pooled = OnExecutors(scored.blocks.map(by_other_half), scored.row_count, scored.grouped)
+    as_they_are = replace(chosen.decision, probabilities=Probabilities("probability"))
+    sums = rank(pooled, as_they_are).sums
+    return replace(ranking, sums=ranking.sums._replace(losses=sums.losses, bins=sums.bins))
 
 
 def half_of(scored: ScoredRows, half: int) -> ScoredRows:
@@ -75,6 +81,12 @@ def halves_of(rows: Rows) -> Any:
         return np.random.default_rng([SEED, len(rows.labels)]).integers(2, size=len(rows.labels))
     # groups are hashes: their last bit is as good as a coin
     return rows.groups & 1
+
+
+def _by_other_half(rows: Rows, *, halves: tuple[Probabilities, Probabilities]) -> Rows:
+    """The rows with probabilities as their scores, each by what the half it is not in has taught."""
+    in_first = halves_of(rows) == 0
+    return rows._replace(scores=np.where(in_first, *(each.of(rows.scores[:1]) for each in halves)))
 
 
 def _half(rows: Rows, *, half: int) -> Rows:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from training_job.drift import Profile, drift_warnings, profile_of
+from training_job.session import recognise
 from training_job.warning_codes import warning
 
 if TYPE_CHECKING:
@@ -95,7 +96,9 @@ def _drift(job: Job, train: Profile) -> list[dict[str, Any]]:
         document = json.loads(job.storage.read_bytes(champion.folder + "profile.json"))
         then = profile_of(document, job.request.num_features)
     # a file can be gone, cut short or another's: nothing of it fails a training
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
+        if recognise(error) is not None:
+            raise
         sentence = f"{champion.folder}profile.json cannot be read: {type(error).__name__}"
         return [warning("profile_unreadable", sentence)]
     return drift_warnings(train, then, since=champion.data_date)

@@ -50,6 +50,7 @@ class Ending:
         self._training: dict[str, object] | None = None
         self._saving = False
         self._ended = False
+        self._overtaken = False
         self._lock = threading.Lock()
         self._over = threading.Event()
 
@@ -67,38 +68,55 @@ class Ending:
 
     def succeed(self, write_manifest: Callable[[], None]) -> None:
         """End well, unless the deadline was first: then this waits for the process to be ended."""
-        if not self._claim():
-            threading.Event().wait()
-        write_manifest()
-        self._over.set()
+        first = self._claim()
+        self.stand_by()
+        if first:
+            write_manifest()
+            self._over.set()
 
     def fail(self, failure: JobError) -> None:
-        """End with ``failure.json`` and nothing else, unless the job has ended."""
-        if self._claim():
+        """End with ``failure.json`` and nothing else, unless the job has ended; waits as :meth:`succeed` does."""
+        first = self._claim()
+        self.stand_by()
+        if first:
             self._report(failure)
             self._over.set()
 
-    def _claim(self) -> bool:
+    def stand_by(self) -> None:
+        """Nothing, unless the deadline was first: then wait for the process to be ended.
+
+        Whoever went on would write beside ``failure.json``, or stop the JVM that is writing it.
+        """
+        if self._overtaken:
+            threading.Event().wait()
+
+    def _claim(self, *, by_deadline: bool = False) -> bool:
         with self._lock:
             first, self._ended = not self._ended, True
+            self._overtaken |= first and by_deadline
         return first
 
     def _report(self, failure: JobError) -> None:
         # the exception's text, without the lines: what is logged here is kept where users' data may not be
         logger.error("%s", failure)
-        if self._saving:
-            for name in WRITTEN:
-                self._storage.remove(self._folder + name)
+        self._take_back()
         self._storage.write_bytes(
             self._folder + "failure.json", encode_json(failure.document(self._training))
         )
+        # at the deadline, a write that was under way may have ended since
+        self._take_back()
+
+    def _take_back(self) -> None:
+        if self._saving:
+            for name in WRITTEN:
+                self._storage.remove(self._folder + name)
 
     def _watch(self, deadline: datetime) -> None:
         """Sleep until the deadline, by the wall clock, then end the process."""
         while (left := (deadline - datetime.now(timezone.utc)).total_seconds()) > 0:
             if self._over.wait(min(left, LONGEST_NAP_SECONDS)):
                 return
-        if not self._claim():
+        if not self._claim(by_deadline=True):
             return
         sentence = f"the job was still running at its deadline, {deadline.isoformat()}"
         report = threading.Thread(

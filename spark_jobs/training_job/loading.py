@@ -116,6 +116,9 @@ def _load(source: Source, measured_quickly: Optional[Measured]) -> Loaded:
         raise JobError("no_rows", f"the {source.name} split holds no rows")
     if source.shares is not None:
         check_shares(counts, source.shares, source.job.request.group_key)
+    for name in source.split_names:
+        if not counts.get(name):
+            raise JobError("no_rows", f"the {name} split holds no rows: all of them were cut to the others")
     return Loaded({name: _split(source, name, measured) for name in source.split_names}, skipped)
 
 

@@ -91,7 +91,7 @@ def measure(source: Source) -> Measured:
         return Measured(rows, _totals(rows, source))
     except SPARK_ERRORS as error:
         form = source.job.request.inputs.format
-        raise explained(source.job.spark, source.uris, form, error) from None
+        raise explained(source.job.spark, source.uris, form, error, schema=source.schema) from None
 
 
 def _totals(rows: DataFrame, source: Source) -> dict[str, Row]:

@@ -64,7 +64,8 @@ def _of_decision(ranking: Ranking) -> dict[str, float | None]:
         "accuracy": _ratio(true_positives + true_negatives, whole.rows),
         "precision": _ratio(true_positives, decided),
         "recall": _ratio(true_positives, whole.positives),
-        "f1": _ratio(2 * true_positives, decided + whole.positives),
+        # without a positive it is 0 however well is decided
+        "f1": _ratio(2 * true_positives, decided + whole.positives) if whole.positives else None,
     }
 
 

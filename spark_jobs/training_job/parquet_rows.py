@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Optional
 from pyspark.ml.linalg import VectorUDT
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - as all of Spark's own documentation has it
-from pyspark.sql.types import ArrayType, BooleanType, NumericType, StructField, StructType
+from pyspark.sql.types import ArrayType, AtomicType, BooleanType, NumericType, StructField, StructType
 
 from training_job.failures import JobError, Place
 from training_job.libsvm_text import are_indices, are_values, holds
@@ -109,8 +109,14 @@ def _fits(name: str, kind: Any, group_key: Optional[str]) -> bool:
     if name in ("indices", "values"):
         return isinstance(kind, ArrayType) and isinstance(kind.elementType, NumericType)
     if name == group_key:
-        return not isinstance(kind, (ArrayType, StructType))
+        # what can be hashed: maps cannot, nor a variant, whose equal values may be stored unequally
+        return isinstance(kind, AtomicType) and kind.typeName() != "variant"
     return isinstance(kind, (NumericType, BooleanType))
+
+
+def _quoted(name: str) -> str:
+    """The column of just this name: a dot in it leads into no struct."""
+    return "`" + name.replace("`", "``") + "`"
 
 
 def _judged(
@@ -127,10 +133,10 @@ def _judged(
         F.col("label").cast("double").alias("raw_label"),
         *parts,
         *([F.col("weight").cast("double").alias("weight")] if layout.has_weight else []),
-        *([F.col(group_key).alias("group_key")] if group_key else []),
+        *([F.col(_quoted(group_key)).alias("group_key")] if group_key else []),
         F.col("_metadata.file_path").alias("file"),
         F.col("_metadata.row_index").alias("row"),
-        F.substring(F.to_json(F.struct(*layout.schema.names)), 1, 200).alias("text"),
+        F.substring(F.to_json(F.struct(*map(_quoted, layout.schema.names))), 1, 200).alias("text"),
     )
     rows = rows.withColumn("indices", F.expr("try_cast(indices as array<int>)"))
     rows = rows.withColumn("values", F.expr("try_cast(values as array<double>)"))

@@ -94,6 +94,11 @@ def mass_of(ties: Ties) -> Mass:
     return Mass(float(ties.positives.sum()), float(ties.negatives.sum()), len(ties.scores))
 
 
+def highest_of(ties: Ties) -> float | None:
+    """The highest score; None where there is none."""
+    return float(ties.scores[0]) if len(ties.scores) else None
+
+
 def sums_of(ties: Ties, *, before: Mass, whole: Mass, decision: Decision | None) -> RangeSums:
     """The sums of one range.
 

@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from pyspark import StorageLevel
@@ -22,6 +22,7 @@ from training_job.ranges import (
     RangeSums,
     Ties,
     group_ties,
+    highest_of,
     mass_of,
     merge_ties,
     points_of,
@@ -48,7 +49,7 @@ class Ranking:
 
     :param whole: mass of all rows
     :param true_positives: mass of the positives with a score at or above the point's; ``false_positives`` likewise
-    :param below: the next lower score of any row; NaN where there is none, or none is known
+    :param below: the next lower score of any row; NaN at the last point, which is the lowest of all
     :param exact: every distinct score is a point
     """
 
@@ -109,7 +110,7 @@ def rank(scored: ScoredRows, decision: Decision | None = None, *, model: int = 0
         whole = mass_of(ties)
         sums = sums_of(ties, before=Mass(), whole=whole, decision=decision)
         points = points_of(ties, before=Mass(), whole=whole, most=len(ties.scores))
-        return _ranking(whole, [(sums, points)], exact=True)
+        return _ranking(whole, [_RankedRange(sums, points, highest_of(ties))], exact=True)
     ranges = _ties_by_range(scored, model).persist(StorageLevel.MEMORY_AND_DISK)
     try:
         masses = ranges.map(mass_of).collect()
@@ -129,6 +130,17 @@ def rank(scored: ScoredRows, decision: Decision | None = None, *, model: int = 0
         ranges.unpersist()
 
 
+class _RankedRange(NamedTuple):
+    """
+    :param points: as :func:`training_job.ranges.points_of` has them
+    :param highest: its highest score; None where it has no rows
+    """
+
+    sums: RangeSums
+    points: Any
+    highest: float | None
+
+
 def _rank_range(
     number: int,
     ranges: Iterable[Ties],
@@ -137,23 +149,28 @@ def _rank_range(
     whole: Mass,
     decision: Decision | None,
     most: int,
-) -> Iterator[tuple[RangeSums, Any]]:
+) -> Iterator[_RankedRange]:
     above = before[number]
     for ties in ranges:
         sums = sums_of(ties, before=above, whole=whole, decision=decision)
-        yield sums, points_of(ties, before=above, whole=whole, most=most)
+        points = points_of(ties, before=above, whole=whole, most=most)
+        yield _RankedRange(sums, points, highest_of(ties))
 
 
-def _ranking(whole: Mass, ranges: list[tuple[RangeSums, Any]], *, exact: bool) -> Ranking:
-    points = np.concatenate([points for _, points in ranges])
+def _ranking(whole: Mass, ranges: list[_RankedRange], *, exact: bool) -> Ranking:
+    lower = np.nan
+    for each in reversed(ranges):
+        if each.highest is not None:
+            # a range's last score is always a point, and the next lower one is the first of what follows
+            each.points[-1, 3], lower = lower, each.highest
+    points = np.concatenate([each.points for each in ranges])
     return Ranking(
         whole=whole,
-        sums=RangeSums(*(sum(field) for field in zip(*(sums for sums, _ in ranges)))),
+        sums=RangeSums(*(sum(field) for field in zip(*(each.sums for each in ranges)))),
         scores=points[:, 0],
         true_positives=points[:, 1],
         false_positives=points[:, 2],
-        # across the borders of ranges as well, where all scores are here
-        below=np.append(points[1:, 0], np.nan)[: len(points)] if exact else points[:, 3],
+        below=points[:, 3],
         exact=exact,
     )
 

@@ -45,7 +45,7 @@ class Job:
         self.spark = spark
         self.request = request
         self.storage = storage
-        self._folder = TrainingFolder(storage, request)
+        self._folder = TrainingFolder(storage, request, before_writing=ending.stand_by)
         self.durations_seconds: dict[str, float] = {}
         self._ending = ending
         self._started = time.monotonic()
@@ -96,6 +96,7 @@ def run_request(spark: SparkSession, request_uri: str, steps: Steps) -> int:
     except Exception as error:
         recognised = recognise(error)
         if recognised is None:
+            ending.stand_by()
             raise
         ending.fail(recognised)
         return 1

@@ -20,6 +20,8 @@ from training_job.storage import java_class
 from training_job.unreadable import SPARK_ERRORS, explained
 
 if TYPE_CHECKING:
+    from pyspark.sql.types import StructType
+
     from training_job.inputs import InputObject, Shares
     from training_job.session import Job
     from training_job.storage import Storage
@@ -70,6 +72,11 @@ class Source:
             return layout_of(self.job.spark, self.uris, request.group_key)
         except SPARK_ERRORS as error:
             raise explained(self.job.spark, self.uris, request.inputs.format, error) from None
+
+    @property
+    def schema(self) -> Optional[StructType]:
+        """By which Parquet is read; None for text."""
+        return None if self.layout is None else self.layout.schema
 
     def read(self) -> DataFrame:
         """(raw_label, features, is_good, file, [weight], [group]) of each row; throws at no row."""

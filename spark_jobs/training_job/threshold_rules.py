@@ -1,7 +1,8 @@
 """A business rule and the outcomes at every score → the threshold, and what it comes to.
 
 A candidate is a distinct score: the rows at or above it are decided for. The threshold lies between the candidate and
-the next lower score, so that a score which comes out a little different elsewhere is still decided the same way.
+the next lower score, and well below the lowest one, so that a score which comes out a little different elsewhere is
+still decided the same way.
 
 This text stands in ``training_job`` and in ``trainyard.scoring``, which share no code: a test holds the two equal.
 """
@@ -85,8 +86,9 @@ def choose(rule: dict[str, Any], outcomes: Outcomes) -> Choice:
     """
     best = RULES[rule["rule"]](rule, outcomes)
     score, below = float(outcomes.scores[best.place]), float(outcomes.below[best.place])
+    is_lowest = best.place == len(outcomes.scores) - 1 and np.isnan(below)
     return Choice(
-        threshold=between(below, score),
+        threshold=below_lowest(score) if is_lowest else between(below, score),
         feasible=best.failing is None,
         sentence=best.failing,
         achieved=_achieved(rule, outcomes, best.place),
@@ -123,6 +125,11 @@ def between(below: float, score: float) -> float:
     middle = below + (score - below) / 2
     # a NaN fails the comparison
     return middle if below < middle <= score else score
+
+
+def below_lowest(score: float) -> float:
+    """A threshold for all rows: half the lowest score below it, which stays a probability if the score is one."""
+    return score - abs(score) / 2
 
 
 def _best_f_beta(rule: dict[str, Any], outcomes: Outcomes) -> Best:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from training_job.storage import FileDigest, Storage, encode_json
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from training_job.request import Request
 
 FORMAT_VERSION = 2
@@ -21,10 +23,16 @@ LARGEST_PLAIN_BYTES = 1 << 20
 
 
 class TrainingFolder:
-    """Writes below the request's output folder and remembers the digest of what it wrote; for several threads."""
+    """Writes below the request's output folder and remembers the digest of what it wrote; for several threads.
 
-    def __init__(self, storage: Storage, request: Request) -> None:
+    :param before_writing: is called before each file, and does not return where none may be written any more
+    """
+
+    def __init__(
+        self, storage: Storage, request: Request, *, before_writing: Callable[[], None] = lambda: None
+    ) -> None:
         self._storage = storage
+        self._before_writing = before_writing
         self._request = request
         self._digests: dict[str, FileDigest] = {}
         self._lock = threading.Lock()
@@ -35,6 +43,7 @@ class TrainingFolder:
         if may_be_gzipped and len(encoded) > LARGEST_PLAIN_BYTES:
             # no time stamp inside: equal contents give equal bytes
             name, encoded = f"{name}.gz", gzip.compress(encoded, mtime=0)
+        self._before_writing()
         digest = self._storage.write_bytes(self._request.output + name, encoded)
         with self._lock:
             self._digests[name] = digest
@@ -42,6 +51,7 @@ class TrainingFolder:
     def save_model(self, spark_model: Any) -> str:
         """Save below ``model/`` so that MLlib loads it again; returns that folder's URI."""
         folder = self._request.output + "model"
+        self._before_writing()
         spark_model.write().overwrite().save(folder)
         digests = self._storage.digests_below(folder)
         with self._lock:

@@ -9,6 +9,7 @@ from typing import Any, Optional
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
 
 from training_job.failures import JobError, Place
 
@@ -53,13 +54,23 @@ _CAUSES = (
 )
 
 
-def explained(spark: SparkSession, uris: Sequence[str], form: str, error: Exception) -> Exception:
-    """The failure behind the error, with the object's name; the error itself where it is of another kind."""
+def explained(
+    spark: SparkSession,
+    uris: Sequence[str],
+    form: str,
+    error: Exception,
+    *,
+    schema: Optional[StructType] = None,
+) -> Exception:
+    """The failure behind the error, with the object's name; the error itself where it is of another kind.
+
+    :param schema: by which Parquet was read: a file can be fine by its own schema, and not by that of the others
+    """
     if _cause(error) is None:
         return error
     for uri in _suspects(spark, uris, form, error):
         try:
-            _read_through(spark, uri, form)
+            _read_through(spark, uri, form, schema)
         except SPARK_ERRORS as found:
             cause = _cause(found)
             if cause is not None:
@@ -86,13 +97,17 @@ def _java_text(error: Any) -> str:
         return str(error)
 
 
-def _frame(spark: SparkSession, uris: Sequence[str], form: str) -> DataFrame:
+def _frame(
+    spark: SparkSession, uris: Sequence[str], form: str, schema: Optional[StructType] = None
+) -> DataFrame:
     reader = spark.read.option("__globPaths__", "false")
+    if schema is not None:
+        reader = reader.schema(schema)
     return reader.parquet(*uris) if form == "parquet" else reader.text(list(uris))
 
 
-def _read_through(spark: SparkSession, uri: str, form: str) -> None:
-    _frame(spark, [uri], form).selectExpr("count(*)", "max(struct(*)) is null").collect()
+def _read_through(spark: SparkSession, uri: str, form: str, schema: Optional[StructType]) -> None:
+    _frame(spark, [uri], form, schema).selectExpr("count(*)", "max(struct(*)) is null").collect()
 
 
 def _suspects(spark: SparkSession, uris: Sequence[str], form: str, error: Exception) -> Sequence[str]:

@@ -15,6 +15,7 @@ from pyspark.sql import SparkSession
 from tests.training_job.conftest import Finished, RequestMaker, write_rows
 from tests.training_job.places import Place
 from train_evaluate import train_and_evaluate
+from training_job import comparing, doubting
 from training_job.session import run_request
 
 Run = Callable[[dict[str, Any]], Finished]
@@ -148,6 +149,25 @@ def test_champion_that_cannot_be_loaded_is_a_warning(
     assert metrics["comparisons"] == {"champion": None, "best_recent": None}
     told = [each for each in metrics["warnings"] if each["code"] == "champion_unreadable"]
     assert "version 7 (champion)" in told[0]["sentence"]
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [(comparing, "load_model"), (doubting, "profile_of")], ids=["model", "profile"]
+)
+def test_want_of_memory_beside_a_champion_is_no_warning(
+    run: Run,
+    document: dict[str, Any],
+    champion: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    module: Any,
+    name: str,
+) -> None:
+    def too_large(*_: Any) -> None:
+        raise RuntimeError("java.lang.OutOfMemoryError: Java heap space")
+
+    monkeypatch.setattr(module, name, too_large)
+    document["champion"] = earlier(champion)
+    assert run(document).failure["code"] == "out_of_memory"
 
 
 @pytest.mark.parametrize(("field", "value"), [("feature_space", "hotels-v2"), ("num_features", 6)])

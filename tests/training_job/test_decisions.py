@@ -14,14 +14,26 @@ from pyspark.sql import functions as F  # noqa: N812 - as all of Spark's own doc
 from sklearn.metrics import log_loss, roc_auc_score
 
 from tests.training_job.conftest import Finished, RequestMaker, write_rows
+from tests.training_job.scored import (
+    DECISION,
+    draw,
+    grouped,
+    make_executors_hold_few_rows,
+    on_driver,
+    on_executors,
+)
 from tests.training_job.test_artifact import NUM_FEATURES, draw_lines
 from training_job import cross_fitting, ranking, scored_rows
 from training_job.choices import Imbalance, LearnerChoice
+from training_job.deciding import Chosen
 from training_job.imbalance import WEIGHT, shown_to_learner
 from training_job.learners import learner_for
 from training_job.loading import Split
-from training_job.probabilities import Probabilities
-from training_job.scored_rows import Rows, gather
+from training_job.metrics import metrics
+from training_job.probabilities import Platt, Probabilities
+from training_job.ranking import rank
+from training_job.scored_rows import Rows, ScoredRows, gather
+from training_job.threshold_rules import Choice, Outcomes
 from trainyard.scoring import Scored, libsvm_rows, read_artifact
 
 Run = Callable[[dict[str, Any]], Finished]
@@ -226,6 +238,46 @@ def test_each_row_and_each_group_is_in_one_half(
     rows.release()
 
 
+def test_calibration_error_on_validation_does_not_cancel_between_halves(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = grouped(draw(), size=1)
+    # one half's map is as much too high as the other's is too low
+    halves = (
+        Probabilities("probability", calibration=Platt(-1.0, -1.5)),
+        Probabilities("probability", calibration=Platt(-1.0, 1.5)),
+    )
+    check_halves(on_driver(rows), halves)
+    make_executors_hold_few_rows(monkeypatch)
+    with on_executors(spark, rows) as scored_there:
+        check_halves(scored_there, halves)
+
+
+def check_halves(scored: ScoredRows, halves: tuple[Probabilities, Probabilities]) -> None:
+    blocks = scored.map(itself)
+    scores, labels, groups = (
+        np.concatenate(parts)
+        for parts in zip(*((each.scores[0], each.labels, each.groups) for each in blocks), strict=True)
+    )
+    empty = Outcomes(np.empty(0), np.empty(0), np.empty(0), np.empty(0), 0, 0)
+    chosen = Chosen(DECISION, "validation", halves, {}, Choice(0.5, True, None, {}), empty)
+    ranking = cross_fitting.with_halves(rank(scored, DECISION), scored, chosen)
+    found = metrics(ranking, DECISION, row_count=len(labels))
+    shift = np.where(groups % 2 == 0, 1.5, -1.5)
+    probabilities = 1 / (1 + np.exp(-np.log(scores / (1 - scores)) - shift))
+    by_bin = [
+        abs(probabilities[part].mean() - labels[part].mean())
+        for part in np.split(np.argsort(-probabilities), 15)
+    ]
+    assert np.mean(by_bin) > 0.1
+    assert found["expected_calibration_error"] == pytest.approx(np.mean(by_bin), abs=1e-9)
+    assert found["log_loss"] == pytest.approx(log_loss(labels, probabilities), abs=1e-9)
+
+
+def itself(rows: Rows) -> Rows:
+    return rows
+
+
 def scores_of(rows: Rows) -> np.ndarray:
     found: np.ndarray = rows.scores[0]
     return found
@@ -243,6 +295,7 @@ def test_points_from_executors_know_the_next_lower_score(
     )
     found = ranking.rank(gather(frame, row_count=400, score_columns=["score"]))
     assert not found.exact
-    known = ~np.isnan(found.below)
-    assert known.sum() > 30
-    assert found.below[known] == pytest.approx(found.scores[known] - 1 / 400)
+    assert len(found.scores) > 30
+    # across the borders of ranges as well; nothing is below the lowest
+    assert found.below[:-1] == pytest.approx(found.scores[:-1] - 1 / 400)
+    assert (found.scores[-1], np.isnan(found.below[-1])) == (0, True)

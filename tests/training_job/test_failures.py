@@ -17,7 +17,8 @@ from training_job.ending import Ending
 from training_job.failures import CODES, JobError
 from training_job.request import parse_request
 from training_job.session import Job, recognise, run_request
-from training_job.storage import Storage
+from training_job.storage import FileDigest, Storage
+from training_job.training_folder import TrainingFolder
 
 Run = Callable[[dict[str, Any]], Finished]
 
@@ -204,6 +205,53 @@ def test_deadline_ends_the_process_with_a_failure(
     failure = requests.finished(1).failure
     assert failure["code"] == "deadline_exceeded"
     assert failure["training"] == document["training"]
+
+
+def test_job_that_fails_or_writes_behind_its_deadline_waits_for_the_report(
+    spark: SparkSession, requests: RequestMaker, rows: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended, reporting, go_on = threading.Event(), threading.Event(), threading.Event()
+    monkeypatch.setattr(ending.os, "_exit", lambda code: ended.set())
+    document = requests.document([rows], [rows], num_features=3)
+    document["deadline"] = datetime.now(timezone.utc).isoformat()
+    requests.write(document)
+    request = parse_request((requests.output / "request.json").read_bytes())
+    storage = SlowStorage(spark, reporting, go_on)
+    end = Ending(storage, "file:///nowhere/")
+    end.saving()
+    end.begin(request)
+    assert reporting.wait(30)
+    folder = TrainingFolder(Storage(spark), request, before_writing=end.stand_by)
+    late = [
+        threading.Thread(target=step, daemon=True)
+        for step in (
+            lambda: end.fail(JobError("one_class", "behind the deadline")),
+            lambda: folder.write_json("metrics.json", {}),
+        )
+    ]
+    for thread in late:
+        thread.start()
+        thread.join(0.2)
+    # as a write does that was under way at the deadline
+    (requests.output / "curves.json").write_text("{}")
+    go_on.set()
+    assert ended.wait(30)
+    assert all(thread.is_alive() for thread in late)
+    assert requests.finished(1).failure["code"] == "deadline_exceeded"
+    assert {path.name for path in requests.output.glob("*.json")} == {"request.json", "failure.json"}
+
+
+class SlowStorage(Storage):
+    """Waits before it writes."""
+
+    def __init__(self, spark: SparkSession, reporting: threading.Event, go_on: threading.Event) -> None:
+        super().__init__(spark)
+        self._reporting, self._go_on = reporting, go_on
+
+    def write_bytes(self, uri: str, content: bytes) -> FileDigest:
+        self._reporting.set()
+        assert self._go_on.wait(30)
+        return super().write_bytes(uri, content)
 
 
 def test_deadline_does_not_end_a_job_that_has_ended(

@@ -156,6 +156,66 @@ def test_kept_negatives_weigh_what_they_stand_for(load: Load, requests: RequestM
     assert {tuple(row) for row in splits.test.rows.select("label", "weight").collect()} == {(0, 4), (1, 1)}
 
 
+def test_negatives_of_what_is_cut_from_train_weigh_as_trains_do(
+    load: Load, requests: RequestMaker, tmp_path: Path
+) -> None:
+    document = cut(requests, many(tmp_path / "all.libsvm"))
+    document["inputs"]["negatives_kept"] = {"train": 0.1}
+    splits = load(document)
+    for split in (splits.train, splits.validation, splits.test):
+        negatives = split.row_count - split.positives
+        assert split.weighted_rows == pytest.approx(split.positives + 10 * negatives), split.name
+
+
+def test_split_that_leaves_train_without_rows_is_told(
+    run: Run, requests: RequestMaker, tmp_path: Path
+) -> None:
+    same = write_rows(tmp_path / "same.libsvm", *["0 1:1", "1 1:1"] * 4)
+    for seed in range(3):
+        document = requests.document([same], [same], num_features=3)
+        document["inputs"] |= {"test": None, "split": {"test": 0.97, "validation": None, "seed": seed}}
+        failure = run(document).failure
+        if failure["code"] == "no_rows":
+            break
+    assert "the train split holds no rows" in failure["sentence"]
+
+
+MIXED = {
+    "label double, indices array<int>, values array<string>": [(1.0, [0], ["1"]), (0.0, [1], ["1"])],
+    "label string, indices array<int>, values array<double>": [("1", [0], [1.0]), ("0", [1], [1.0])],
+}
+
+
+@pytest.mark.parametrize("schema", MIXED)
+@pytest.mark.parametrize("odd_first", [True, False])
+def test_files_of_unlike_columns_are_told(
+    run: Run,
+    requests: RequestMaker,
+    write_parquet: Callable[..., list[Path]],
+    schema: str,
+    odd_first: bool,
+) -> None:
+    good = write_parquet("b-good", ROWS, SPARSE)
+    odd = write_parquet("a-odd" if odd_first else "c-odd", MIXED[schema], schema)
+    failure = run(parquet(requests, [*odd, *good] if odd_first else [*good, *odd], good)).failure
+    assert failure["code"] == "wrong_format"
+    assert failure["place"]["file"] in map(requests.uri, [*odd, *good])
+
+
+def test_group_key_may_have_a_dot_in_its_name(
+    load: Load, run: Run, requests: RequestMaker, write_parquet: Callable[..., list[Path]]
+) -> None:
+    rows = [(*row, f"user-{n % 2}") for n, row in enumerate(ROWS)]
+    files = write_parquet("dotted", rows, f"{SPARSE}, `user.id` string")
+    train = load(parquet(requests, files, files, group_key="user.id")).train
+    assert train.rows.groupBy("group").count().count() == 2
+    rows = [(*row, {"id": n}) for n, row in enumerate(ROWS)]
+    files = write_parquet("mapped", rows, f"{SPARSE}, user map<string,int>")
+    failure = run(parquet(requests, files, files, group_key="user")).failure
+    assert failure["code"] == "wrong_format"
+    assert "user is map<string,int>; expected user, the group key, of a plain type" in failure["sentence"]
+
+
 def test_qid_groups_rows_of_libsvm(load: Load, run: Run, requests: RequestMaker, tmp_path: Path) -> None:
     grouped = write_rows(
         tmp_path / "grouped.libsvm", "0 qid:a 1:1", "1 qid:a 2:1", "0 qid:b 1:1", "1 qid:c 3:1"

@@ -138,12 +138,10 @@ def test_what_a_choice_achieves_is_what_its_threshold_comes_to(rows: list[Row], 
 
 
 @given(rows=ROWS, rule=GIVEN_RULES)
-def test_a_threshold_stands_clear_of_every_score_above_the_lowest(
-    rows: list[Row], rule: dict[str, Any]
-) -> None:
+def test_a_threshold_stands_clear_of_every_score(rows: list[Row], rule: dict[str, Any]) -> None:
     threshold = choose(rule, outcomes_of(rows)).threshold
-    lowest = min(score for score, _, _ in rows)
-    assert threshold == lowest or all(abs(score - threshold) > 0.01 for score, _, _ in rows)
+    # no probability is below 0
+    assert threshold == 0 or all(abs(score - threshold) > 0.01 for score, _, _ in rows)
 
 
 @given(rows=ROWS, threshold=st.floats(0, 1.1))
@@ -183,6 +181,12 @@ def test_what_nothing_satisfies_is_told_with_the_best_that_was_possible(
     choice = choose(rule, outcomes_of(rows))
     assert (choice.feasible, choice.sentence) == (False, sentence)
     assert choice.threshold == 0.5
+
+
+@pytest.mark.parametrize(("lowest", "expected"), [(0.3, 0.15), (0.0, 0.0), (-2.0, -3.0)])
+def test_a_threshold_for_all_rows_lies_below_the_lowest_score(lowest: float, expected: float) -> None:
+    outcomes = outcomes_of([(0.9, False, 1.0), (lowest, True, 1.0)])
+    assert choose({"rule": "highest_precision", "min_recall": 1.0}, outcomes).threshold == expected
 
 
 def test_neighbouring_doubles_have_no_middle() -> None:
