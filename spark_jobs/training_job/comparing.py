@@ -64,7 +64,7 @@ def load_earlier_models(job: Job) -> tuple[list[EarlierModel], list[dict[str, An
 
 def read_artifact(storage: Storage, folder: str) -> dict[str, Any]:
     """The folder's ``artifact.json``, gzipped or not; raises Py4JJavaError where there is none."""
-    is_plain = "artifact.json" in storage.sizes_in(folder)
+    is_plain = "artifact.json" in storage.files_in(folder)
     content = (
         storage.read_bytes(folder + "artifact.json")
         if is_plain

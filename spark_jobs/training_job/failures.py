@@ -12,7 +12,7 @@ from dataclasses import dataclass
 CODES = {
     "bad_request": "The request is not one that this version of the job understands.",
     "numpy_missing": "The cluster's Python has no numpy, which Spark ML needs.",
-    "input_changed": "An input object is gone or has another size than when the training was planned.",
+    "input_changed": "An input object is gone, or has another size or ETag than when the training was planned.",
     "input_unreadable": "An input object could not be looked at or read, for instance for lack of permission.",
     "wrong_format": "A file is of another format than the portfolio says: HTML, CSV, binary, Parquet, other columns.",
     "wrong_encoding": "A text is not in UTF-8.",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from training_job.inputs import InputObject, Shares
     from training_job.session import Job
-    from training_job.storage import Storage
+    from training_job.storage import Storage, StoredFile
 
 # the part of the rows that cannot be taken
 REFUSED = "refused"
@@ -141,25 +141,35 @@ class Source:
 
 
 def check_objects(storage: Storage, objects: tuple[InputObject, ...]) -> None:
-    """Raise ``input_changed`` unless each object is there with its size; one listing for each folder."""
-    folders: dict[str, dict[str, int]] = {}
+    """Raise ``input_changed`` unless each object is there as it was listed; one listing for each folder.
+
+    By size, and by ETag where both listings have one.
+    """
+    folders: dict[str, dict[str, StoredFile]] = {}
     for each in objects:
         folder, _, name = each.uri.rpartition("/")
         if folder not in folders:
-            folders[folder] = _sizes_in(storage, folder)
-        found = folders[folder].get(name)
-        if found != each.size:
-            state = "is gone" if found is None else f"now has {found} bytes"
-            raise JobError(
-                "input_changed",
-                f"{each.uri} {state}; it had {each.size} bytes when the training was planned",
-                place=Place(each.uri),
-            )
+            folders[folder] = _files_in(storage, folder)
+        changed = _change(each, folders[folder].get(name))
+        if changed is not None:
+            raise JobError("input_changed", f"{each.uri} {changed}", place=Place(each.uri))
 
 
-def _sizes_in(storage: Storage, folder: str) -> dict[str, int]:
+def _change(listed: InputObject, found: Optional[StoredFile]) -> Optional[str]:
+    """What is not as it was when the training was planned; None: nothing."""
+    then = "when the training was planned"
+    if found is None or found.size != listed.size:
+        state = "is gone" if found is None else f"now has {found.size} bytes"
+        return f"{state}; it had {listed.size} bytes {then}"
+    etag = (listed.etag or "").strip('"')
+    if etag and found.etag and etag != found.etag:
+        return f"has other contents than {then}: its ETag is {found.etag} and was {etag}"
+    return None
+
+
+def _files_in(storage: Storage, folder: str) -> dict[str, StoredFile]:
     try:
-        return storage.sizes_in(folder + "/")
+        return storage.files_in(folder + "/")
     except Py4JJavaError as error:
         reason = str(error.java_exception.getMessage())
         raise JobError(

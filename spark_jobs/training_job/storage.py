@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from py4j.protocol import Py4JJavaError
+from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.sql import SparkSession
 
 WRITE_BYTES = 1 << 20
@@ -27,6 +27,17 @@ class FileDigest:
 
     sha256: str
     size: int
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """
+    :param size: in bytes
+    :param etag: without quotes; None where the file system knows none
+    """
+
+    size: int
+    etag: str | None
 
 
 class Storage:
@@ -69,15 +80,19 @@ class Storage:
         """Remove the file or folder; none there is fine."""
         self._file_system(uri).delete(self._path(uri), RECURSIVE)
 
-    def sizes_in(self, folder: str) -> dict[str, int]:
-        """Name → bytes of the files that lie directly in ``folder``; none where there is no such folder."""
+    def files_in(self, folder: str) -> dict[str, StoredFile]:
+        """By name, the files that lie directly in ``folder``; none where there is no such folder."""
         try:
             statuses = self._file_system(folder).listStatus(self._path(folder))
         except Py4JJavaError as error:
             if java_class(error) == "java.io.FileNotFoundException":
                 return {}
             raise
-        return {each.getPath().getName(): each.getLen() for each in statuses if each.isFile()}
+        return {
+            each.getPath().getName(): StoredFile(each.getLen(), _etag(each))
+            for each in statuses
+            if each.isFile()
+        }
 
     def digests_below(self, folder: str) -> dict[str, FileDigest]:
         """Path relative to ``folder`` → digest, of every file below it; the bytes stay in the JVM."""
@@ -103,6 +118,15 @@ class Storage:
 
     def _file_system(self, uri: str) -> Any:
         return self._path(uri).getFileSystem(self._configuration)
+
+
+def _etag(status: Any) -> str | None:
+    try:
+        etag: str | None = status.getEtag()
+    # S3A's status has the method; that of a disk, or of another connector, may have none
+    except Py4JError:
+        return None
+    return etag.strip('"') if etag else None
 
 
 def encode_json(document: dict[str, Any]) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
 import os
@@ -140,7 +141,14 @@ class RequestMaker:
     def listed(self, paths: Sequence[Path]) -> list[dict[str, Any]]:
         """The entries of ``inputs`` for these files."""
         self._inputs += paths
-        return [{"uri": self.uri(path), "size": path.stat().st_size, "etag": "e"} for path in paths]
+        return [
+            {
+                "uri": self.uri(path),
+                "size": path.stat().st_size,
+                "etag": f'"{hashlib.md5(path.read_bytes()).hexdigest()}"',
+            }
+            for path in paths
+        ]
 
     def document(
         self,

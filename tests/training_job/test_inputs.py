@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pyspark.ml.linalg import Vectors
@@ -13,8 +13,12 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from tests.training_job.conftest import Finished, RequestMaker, write_rows
 from train_evaluate import train_and_evaluate
+from training_job.failures import JobError
+from training_job.inputs import InputObject
 from training_job.loading import Splits, load_splits
 from training_job.session import run_request
+from training_job.sources import check_objects
+from training_job.storage import Storage, StoredFile
 
 Run = Callable[[dict[str, Any]], Finished]
 Load = Callable[[dict[str, Any]], Splits]
@@ -165,6 +169,26 @@ def test_negatives_of_what_is_cut_from_train_weigh_as_trains_do(
     for split in (splits.train, splits.validation, splits.test):
         negatives = split.row_count - split.positives
         assert split.weighted_rows == pytest.approx(split.positives + 10 * negatives), split.name
+
+
+class Listing:
+    """A file system that knows ETags, or none."""
+
+    def __init__(self, etag: str | None) -> None:
+        self._etag = etag
+
+    def files_in(self, folder: str) -> dict[str, StoredFile]:
+        return {"part-0": StoredFile(12, self._etag)}
+
+
+def test_object_that_changed_at_its_size_is_told_by_its_etag() -> None:
+    objects = (InputObject("s3://features/part-0", 12, '"one"'),)
+    for same in ("one", None):
+        check_objects(cast("Storage", Listing(same)), objects)
+    check_objects(cast("Storage", Listing("two")), (InputObject("s3://features/part-0", 12, None),))
+    with pytest.raises(JobError, match=r"has other contents than .*: its ETag is two and was one") as caught:
+        check_objects(cast("Storage", Listing("two")), objects)
+    assert caught.value.code == "input_changed"
 
 
 def test_split_that_leaves_train_without_rows_is_told(
