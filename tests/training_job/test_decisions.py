@@ -32,7 +32,7 @@ from training_job.loading import Split
 from training_job.metrics import metrics
 from training_job.probabilities import Platt, Probabilities
 from training_job.ranking import rank
-from training_job.scored_rows import Rows, ScoredRows, gather
+from training_job.scored_rows import OnDriver, Rows, ScoredRows, gather
 from training_job.threshold_rules import Choice, Outcomes
 from trainyard.scoring import Scored, libsvm_rows, read_artifact
 
@@ -254,7 +254,7 @@ def test_calibration_error_on_validation_does_not_cancel_between_halves(
 
 
 def check_halves(scored: ScoredRows, halves: tuple[Probabilities, Probabilities]) -> None:
-    blocks = scored.map(itself)
+    blocks = [scored.rows] if isinstance(scored, OnDriver) else scored.blocks.collect()
     scores, labels, groups = (
         np.concatenate(parts)
         for parts in zip(*((each.scores[0], each.labels, each.groups) for each in blocks), strict=True)
@@ -272,10 +272,6 @@ def check_halves(scored: ScoredRows, halves: tuple[Probabilities, Probabilities]
     assert np.mean(by_bin) > 0.1
     assert found["expected_calibration_error"] == pytest.approx(np.mean(by_bin), abs=1e-9)
     assert found["log_loss"] == pytest.approx(log_loss(labels, probabilities), abs=1e-9)
-
-
-def itself(rows: Rows) -> Rows:
-    return rows
 
 
 def scores_of(rows: Rows) -> np.ndarray:
