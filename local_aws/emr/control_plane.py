@@ -320,6 +320,8 @@ class ControlPlane:
 
     def _due(self, cluster: Cluster) -> datetime | None:
         """When the cluster can next move on by time alone."""
+        if cluster.state.is_over:
+            return None
         if cluster.state is ClusterState.STARTING:
             if cluster.no_instances is not None:
                 return befalling.denied_until(cluster.no_instances, self.faults)

@@ -266,6 +266,20 @@ def test_nodes_lost_one_by_one_end_a_cluster_only_before_others_are_ready(
     assert story.cluster(cluster_id).reason.code == (None if goes_on else "INSTANCE_FAILURE")
 
 
+@pytest.mark.timeout(20)
+def test_nodes_that_were_to_be_lost_later_do_not_keep_a_cluster_that_is_over() -> None:
+    story = Story()
+    cluster_id = story.launch(keep_alive=True, cores=1)
+    story.plane.faults.add([LoseNode(market="ANY", after_seconds=60)], story.now)
+    story.after(10)
+    story.after(5)
+    story.plane.terminate(story.cluster(cluster_id), story.now)
+    story.after(0)
+    assert story.plane.next_due() is None
+    story.after(100)
+    assert story.state(cluster_id) is ClusterState.TERMINATED
+
+
 def test_a_cluster_whose_wait_for_a_slot_was_called_off_is_idle() -> None:
     story = Story(slots=1)
     idle = story.launch(keep_alive=True)
