@@ -170,5 +170,6 @@ def test_a_step_sees_no_credentials_and_no_other_aws(aws: Any, step: Any, bucket
         "AWS_ENDPOINT_URL": aws.url,
         "AWS_CONFIG_FILE": "/dev/null",
         "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+        "AWS_CREDENTIAL_PROFILES_FILE": "/dev/null",
         "AWS_EC2_METADATA_DISABLED": "true",
     }

@@ -76,7 +76,7 @@ class Place:
         return self.now(cluster)
 
     def running(self) -> list[str]:
-        return [" ".join(process.cmdline()) for process in processes.marked(processes.marker(self.root))]
+        return [" ".join(process.cmdline()) for process in processes.belonging(processes.marker(self.root))]
 
 
 @pytest.fixture
