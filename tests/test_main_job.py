@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
@@ -414,12 +415,18 @@ def test_a_person_is_asked_and_the_answer_or_its_lack_comes_to_publish(airflow: 
     asked = wait_for(lambda: question(approved), "the question", seconds=600)
     assert "| original_sample | live, if approved |" in asked["body"]
     assert not airflow.rows("app", "SELECT 1 FROM serving.model_version WHERE portfolio = 'asking'")
-    # a person reads first: an answer within a second of the question can meet the worker that is still ending, and
-    # Airflow then counts the task as lost and asks again
-    time.sleep(5)
-    api.patch(*place(approved), body={"chosen_options": ["Approve"], "params_input": {"hold_back": []}})
 
-    assert wait_for(lambda: ended(approved), "the approved run to end") == "success"
+    def approve_until_ended() -> str | None:
+        # a person reads first: an answer that comes before the scheduler has seen the asking worker's end makes
+        # Airflow count the task as lost and ask again, and then a person answers again
+        time.sleep(20)
+        with suppress(AirflowApiError):
+            api.patch(
+                *place(approved), body={"chosen_options": ["Approve"], "params_input": {"hold_back": []}}
+            )
+        return ended(approved)
+
+    assert wait_for(approve_until_ended, "the approved run to end") == "success"
     (activation,) = airflow.rows(
         "app", "SELECT model, reason FROM serving.activation WHERE portfolio = 'asking'"
     )
