@@ -374,6 +374,17 @@ ASKING = NIGHTLY.replace("portfolio: nightly", "portfolio: asking").replace(
 ASKING += "  breast_cancer: {num_features: 30}\napproval: {within: 1 minute, unanswered: reject}\n"
 
 
+def approve(airflow: Airflow, question: tuple[str, ...]) -> None:
+    """Approve as a person would, who reads first and answers again where the question comes again.
+
+    An answer that comes before the scheduler has seen the asking worker's end makes Airflow count the task as lost.
+    """
+    time.sleep(20)
+    body = {"chosen_options": ["Approve"], "params_input": {"hold_back": []}}
+    with suppress(AirflowApiError):
+        airflow.stack.api.patch(*question, body=body)
+
+
 # three trainings, which queue behind the other runs of these tests, and a minute without an answer
 @pytest.mark.timeout(1500)
 def test_a_person_is_asked_and_the_answer_or_its_lack_comes_to_publish(airflow: Airflow) -> None:
@@ -416,17 +427,8 @@ def test_a_person_is_asked_and_the_answer_or_its_lack_comes_to_publish(airflow: 
     assert "| original_sample | live, if approved |" in asked["body"]
     assert not airflow.rows("app", "SELECT 1 FROM serving.model_version WHERE portfolio = 'asking'")
 
-    def approve_until_ended() -> str | None:
-        # a person reads first: an answer that comes before the scheduler has seen the asking worker's end makes
-        # Airflow count the task as lost and ask again, and then a person answers again
-        time.sleep(20)
-        with suppress(AirflowApiError):
-            api.patch(
-                *place(approved), body={"chosen_options": ["Approve"], "params_input": {"hold_back": []}}
-            )
-        return ended(approved)
-
-    assert wait_for(approve_until_ended, "the approved run to end") == "success"
+    end = wait_for(lambda: approve(airflow, place(approved)) or ended(approved), "the approved run to end")
+    assert end == "success"
     (activation,) = airflow.rows(
         "app", "SELECT model, reason FROM serving.activation WHERE portfolio = 'asking'"
     )
