@@ -61,8 +61,9 @@ bench-local-aws: .venv/ready ## a thousand simulated clusters at once, 200 calls
 	@exec $(BIN)/python -m benchmarks.local_aws
 
 bench-publish: .venv/ready .venv-pandas/ready ## publishing 1,000 models against a bare COPY and pandas; readers during switches; the gate on 1,000 seeds
-	@PYTHONPATH=.:plugins $(BIN)/python -m benchmarks.publish
-	@PYTHONPATH=.:plugins exec $(BIN)/python -m benchmarks.publish.gate
+	@export PYTHONPATH=.:plugins; missed=0; \
+	$(BIN)/python -m benchmarks.publish || missed=1; \
+	$(BIN)/python -m benchmarks.publish.gate || missed=1; exit $$missed
 
 format: .venv/ready ## let ruff put the code in form
 	$(BIN)/ruff format .

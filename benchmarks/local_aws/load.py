@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,17 @@ class Measured:
     refused: list[str] = field(default_factory=list)
     late_seconds: float = 0.0
     took_seconds: float = 0.0
+
+    @classmethod
+    def together(cls, parts: Sequence[Measured]) -> Measured:
+        """The calls of all parts as one."""
+        return cls(
+            latencies_seconds=[each for part in parts for each in part.latencies_seconds],
+            answers=[each for part in parts for each in part.answers],
+            refused=[each for part in parts for each in part.refused],
+            late_seconds=max(part.late_seconds for part in parts),
+            took_seconds=sum(part.took_seconds for part in parts),
+        )
 
     def percentile_ms(self, share: float) -> float:
         """The latency that this share of the calls did not exceed."""

@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from benchmarks.figures import Figure, report
 from benchmarks.publish import bare_copy
 from benchmarks.publish.readers import Switching, switch_under_readers
 from benchmarks.publish.run_data import fill_ledger, write_folders
@@ -23,7 +24,6 @@ from trainyard.databases import engine, upgrade_analytics_db, upgrade_app_db
 from trainyard.laptop.postgres import PostgresServer
 
 PANDAS = Path(".venv-pandas/bin/python")
-OUTPUT = Path("build/bench/publish.json")
 ROUNDS = 3
 
 Published = dict[str, float]
@@ -45,15 +45,10 @@ def main() -> None:
     finally:
         server.stop(mode="immediate")
         shutil.rmtree(scratch)
-    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    OUTPUT.write_text(json.dumps(figures, indent=2) + "\n")
-    for name, figure in figures.items():
-        goal = "" if figure["goal"] is None else f"   goal {figure['goal']:g}"
-        sys.stdout.write(f"{name:<44}{figure['value']:>12.3f}{goal}\n")
-    sys.exit(any(_missed(figure) for figure in figures.values()))
+    sys.exit(report("publish", figures))
 
 
-def _publishing(server: PostgresServer, scratch: Path, models: int) -> dict[str, dict[str, Any]]:
+def _publishing(server: PostgresServer, scratch: Path, models: int) -> dict[str, Figure]:
     attempts = write_folders(scratch, models)
     few = _publish(server, scratch, attempts[: max(1, models // 4)], round_=0)
     rounds = [_publish(server, scratch, attempts, round_=number) for number in range(1, ROUNDS + 1)]
@@ -66,19 +61,19 @@ def _publishing(server: PostgresServer, scratch: Path, models: int) -> dict[str,
     to_sql, to_sql_curves = _to_sql(server.url(f"analytics_{ROUNDS}"))
     writing = many["switch_seconds"] + many["analytics_seconds"]
     return {
-        "models": _figure(models),
-        "read_and_check_seconds": _figure(many["read_seconds"]),
-        "switch_seconds": _figure(many["switch_seconds"]),
-        "analytics_seconds": _figure(many["analytics_seconds"]),
-        "bare_copy_seconds": _figure(sum(copies)),
-        "bare_copy_analytics_seconds": _figure(copies[1]),
-        "pandas_to_sql_seconds": _figure(to_sql + to_sql_curves),
-        "pandas_to_sql_seconds_without_curves": _figure(to_sql),
-        "writing_over_bare_copy": _figure(writing / sum(copies), 1.5),
-        "analytics_over_to_sql": _figure(many["analytics_seconds"] / (to_sql + to_sql_curves), 0.2),
-        "peak_mb_of_a_quarter": _figure(few["peak_mb"]),
-        "peak_mb": _figure(many["peak_mb"]),
-        "memory_over_that_of_a_quarter": _figure(many["peak_mb"] / few["peak_mb"], 1.1),
+        "models": Figure(models),
+        "read_and_check_seconds": Figure(many["read_seconds"]),
+        "switch_seconds": Figure(many["switch_seconds"]),
+        "analytics_seconds": Figure(many["analytics_seconds"]),
+        "bare_copy_seconds": Figure(sum(copies)),
+        "bare_copy_analytics_seconds": Figure(copies[1]),
+        "pandas_to_sql_seconds": Figure(to_sql + to_sql_curves),
+        "pandas_to_sql_seconds_without_curves": Figure(to_sql),
+        "writing_over_bare_copy": Figure(writing / sum(copies), 1.5),
+        "analytics_over_to_sql": Figure(many["analytics_seconds"] / (to_sql + to_sql_curves), 0.2),
+        "peak_mb_of_a_quarter": Figure(few["peak_mb"]),
+        "peak_mb": Figure(many["peak_mb"]),
+        "memory_over_that_of_a_quarter": Figure(many["peak_mb"] / few["peak_mb"], 1.1),
     }
 
 
@@ -110,7 +105,7 @@ def _to_sql(url: str) -> tuple[float, float]:
     return rows, curves
 
 
-def _reading(server: PostgresServer, scratch: Path, switches: int, models: int) -> dict[str, dict[str, Any]]:
+def _reading(server: PostgresServer, scratch: Path, switches: int, models: int) -> dict[str, Figure]:
     server.create_databases("switched")
     app = engine(server.url("switched"))
     upgrade_app_db(app)
@@ -118,22 +113,14 @@ def _reading(server: PostgresServer, scratch: Path, switches: int, models: int) 
     log = scratch / "postgres" / "server.log"
     found: Switching = switch_under_readers(server.url("switched"), log, switches=switches, models=models)
     return {
-        "switches": _figure(found.switches),
-        "models_switched_at_once": _figure(found.models),
-        "reads": _figure(found.reads),
-        "reads_of_a_mixed_set": _figure(found.mixed, 0),
-        "reads_that_waited_over_50_ms_for_a_lock": _figure(found.lock_waits, 0),
-        "slowest_read_ms": _figure(found.slowest_read_ms),
-        "slowest_switch_ms": _figure(found.slowest_switch_ms),
+        "switches": Figure(found.switches),
+        "models_switched_at_once": Figure(found.models),
+        "reads": Figure(found.reads),
+        "reads_of_a_mixed_set": Figure(found.mixed, 0),
+        "reads_that_waited_over_50_ms_for_a_lock": Figure(found.lock_waits, 0),
+        "slowest_read_ms": Figure(found.slowest_read_ms),
+        "slowest_switch_ms": Figure(found.slowest_switch_ms),
     }
-
-
-def _figure(value: float, goal: float | None = None) -> dict[str, Any]:
-    return {"value": value, "goal": goal, "better": "lower"}
-
-
-def _missed(figure: dict[str, Any]) -> bool:
-    return figure["goal"] is not None and figure["value"] > figure["goal"]
 
 
 def _free_port() -> int:

@@ -13,16 +13,15 @@ Run as ``python -m benchmarks.publish.gate``, also by ``make bench-publish``; th
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.figures import Figure, report
 from benchmarks.publish.worlds import (
     FEATURES,
     Array,
@@ -43,11 +42,11 @@ BASE_RATES = (0.05, 0.1, 0.2, 0.4)
 TRAIN_ROWS = 100_000
 TEST_ROWS = 50_000
 REGRESSION = 0.01
+GOAL = 0.95
 TABLE_ROWS = (5_000, 10_000, 20_000, 50_000, 100_000, 200_000)
 TABLE_MARGINS = (0.002, 0.003, 0.005, 0.008, 0.01)
 # two-sided 95%, as the job's intervals
 _LEVEL, _Z = 0.95, 1.959963984540054
-_REPORT = Path("build/bench/publish.json")
 
 
 @dataclass(frozen=True)
@@ -201,16 +200,15 @@ def power_table(seeds: int) -> dict[tuple[int, float], Shares]:
     return {cell: mean_shares(parts) for cell, parts in cells.items()}
 
 
-def figures(seeds: Sequence[int]) -> dict[str, dict[str, Any]]:
+def figures(seeds: Sequence[int]) -> dict[str, Figure]:
     """What ``make bench-publish`` reports of the gate, against its goals."""
     shares = measure(seeds)
-    goal = {"goal": 0.95, "better": "higher"}
+    held_back = {"": shares.worst_held_back} | shares.regressions_held_back
     return {
-        "gate_equal_challenger_activated": {"value": shares.equal_activated, **goal},
-        "gate_regression_held_back": {"value": shares.worst_held_back, **goal},
+        "gate_equal_challenger_activated": Figure(shares.equal_activated, GOAL, "higher"),
         **{
-            f"gate_regression_held_back_{kind.replace(' ', '_')}": {"value": value, **goal}
-            for kind, value in shares.regressions_held_back.items()
+            f"gate_regression_held_back_{kind.replace(' ', '_')}".rstrip("_"): Figure(share, GOAL, "higher")
+            for kind, share in held_back.items()
         },
     }
 
@@ -239,15 +237,11 @@ def main() -> None:
     begun = time.monotonic()
     first = arguments.first_seed
     found = figures(range(first, first + arguments.seeds))
-    _REPORT.parent.mkdir(parents=True, exist_ok=True)
-    beside = json.loads(_REPORT.read_text(encoding="utf-8")) if _REPORT.exists() else {}
-    _REPORT.write_text(json.dumps(beside | found, indent=2) + "\n", encoding="utf-8")
-    for name, figure in found.items():
-        _say(f"{name}: {figure['value']:.3f} (goal: at least {figure['goal']})")
+    status = report("publish", found)
     if arguments.table_seeds:
         print_table(power_table(arguments.table_seeds))
     _say(f"{arguments.seeds} seeds in {time.monotonic() - begun:.0f} s")
-    sys.exit(any(figure["value"] < figure["goal"] for figure in found.values()))
+    sys.exit(status)
 
 
 if __name__ == "__main__":
