@@ -65,6 +65,14 @@ bench-publish: .venv/ready .venv-pandas/ready ## publishing 1,000 models against
 	$(BIN)/python -m benchmarks.publish || missed=1; \
 	$(BIN)/python -m benchmarks.publish.gate || missed=1; exit $$missed
 
+.PHONY: bench-train bench-train-scale
+bench-train: .venv/ready ## the training job against the original RDD workflow and scikit-learn: whole processes, 1x and 4x the rows
+	@exec $(BIN)/python -m benchmarks.train
+
+bench-train-scale: .venv/ready ## 50 million scored rows, then 5 million rows of train, with a driver of 1 GB; 10 GB of disk
+	@$(BIN)/python -m benchmarks.train.scale
+	@exec $(BIN)/python -m benchmarks.train.fit_many
+
 format: .venv/ready ## let ruff put the code in form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -75,4 +83,4 @@ env: ## write .env, the secrets of docker-compose.yaml
 lock: .venv/ready ## pin requirements.txt and requirements-mwaa.txt anew from pyproject.toml
 	@exec bash .ci/lock $(BIN)/uv
 
-.PHONY: help demo up down test lint bench-local-aws bench-publish format env lock bench-train
+.PHONY: help demo up down test lint bench-local-aws bench-publish format env lock

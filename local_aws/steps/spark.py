@@ -27,12 +27,14 @@ _NOT_A_SUBMISSION = frozenset({"--help", "-h", "--version", "--kill", "--status"
 
 # decided by this machine, whatever a step or a cluster's configuration says
 _DECIDED_OPTIONS = frozenset({"--master", "--deploy-mode", "--driver-memory", "--driver-cores"})
-_DECIDED_CONFS: Mapping[str, str] = {
+DECIDED_CONFS: Mapping[str, str] = {
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
     # there is no shuffle service and nothing to scale on one machine
     "spark.dynamicAllocation.enabled": "false",
     "spark.shuffle.service.enabled": "false",
+    # a task that runs out of memory ends its executor, which here is the driver as well, and then nobody says why
+    "spark.executor.killOnFatalError.depth": "0",
     "spark.ui.enabled": "false",
 }
 _DROPPED_CONFS = frozenset(
@@ -117,7 +119,7 @@ def local_command(
     kept_defaults, default_notes = _kept_defaults(properties_of(configurations, "spark-defaults"))
     exported, export_notes = exported_variables(configurations)
     site, site_notes = site_properties(configurations)
-    decided = dict(_DECIDED_CONFS) | {"spark.sql.warehouse.dir": str(folder / "warehouse")}
+    decided = dict(DECIDED_CONFS) | {"spark.sql.warehouse.dir": str(folder / "warehouse")}
     argv = [str(machine.spark_home / "bin" / "spark-submit"), *options]
     argv += ["--master", machine.master, "--deploy-mode", "client", "--driver-memory", machine.driver_memory]
     for key, value in decided.items():
@@ -175,7 +177,7 @@ def _kept_defaults(defaults: Mapping[str, str]) -> tuple[dict[str, str], list[st
 
 
 def _is_decided_conf(name: str) -> bool:
-    if name in _DROPPED_CONFS or name in _DECIDED_CONFS:
+    if name in _DROPPED_CONFS or name in DECIDED_CONFS:
         return True
     # Spark hands these on to Hadoop, where they would win over core-site.xml
     return name.startswith(_HADOOP) and is_decided_site_property(name.removeprefix(_HADOOP))

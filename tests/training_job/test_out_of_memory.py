@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from local_aws.steps.spark import DECIDED_CONFS
 from tests.training_job.conftest import JOB_FOLDER, Finished, RequestMaker
 from training_job.session import recognise
 
 STEPS = """
+import json
 import sys
 from pyspark.sql import SparkSession
 from training_job.session import run_request
 
 def steps(job):
-    # 2 GB in one text, on an executor of half a GB
+    # 2 GB in one text, where there is half a GB
     job.spark.range(1).selectExpr("length(repeat(cast(id as string), 2000000000))").collect()
 
-spark = (SparkSession.builder.master("local-cluster[1,1,512]").config("spark.executor.memory", "512m")
-    .config("spark.ui.enabled", "false").config("spark.driver.bindAddress", "127.0.0.1")
-    .config("spark.task.maxFailures", "1").getOrCreate())
+builder = SparkSession.builder
+for name, value in json.loads(sys.argv[2]).items():
+    builder = builder.config(name, value)
+spark = builder.getOrCreate()
 status = run_request(spark, sys.argv[1], steps)
 spark.stop()
 sys.exit(status)
 """
+
+SETTINGS = {"spark.ui.enabled": "false", "spark.driver.bindAddress": "127.0.0.1"}
+APART = {
+    "spark.master": "local-cluster[1,1,512]",
+    "spark.executor.memory": "512m",
+    "spark.task.maxFailures": "1",
+}
+ONE_PROCESS = {"spark.master": "local[1]", "spark.driver.memory": "512m"}
 
 
 @pytest.mark.parametrize(
@@ -54,14 +66,20 @@ def test_other_ends_of_an_executor_are_no_matter_of_memory(text: str) -> None:
     assert recognise(RuntimeError(f"Job aborted due to stage failure: {text}")) is None
 
 
+# in one process with the driver, the executor is what local_aws runs a step on
+@pytest.mark.parametrize("executor", [APART, {**DECIDED_CONFS, **ONE_PROCESS}], ids=["apart", "one process"])
 def test_executor_that_runs_out_of_memory_leaves_a_failure(
-    spark_environment: dict[str, str], requests: RequestMaker, rows: Path
+    spark_environment: dict[str, str], requests: RequestMaker, rows: Path, executor: dict[str, str]
 ) -> None:
     uri = requests.write(requests.document([rows], [rows], num_features=3))
     environment = {**spark_environment, "PYTHONPATH": str(JOB_FOLDER), "PATH": "/usr/bin:/bin"}
     environment["SPARK_WORKER_DIR"] = str(requests.output.parent / "workers")
     finished = subprocess.run(
-        [sys.executable, "-c", STEPS, uri], env=environment, check=False, capture_output=True, text=True
+        [sys.executable, "-c", STEPS, uri, json.dumps(SETTINGS | executor)],
+        env=environment,
+        check=False,
+        capture_output=True,
+        text=True,
     )
     assert finished.returncode == 1, finished.stderr[-3000:]
     assert Finished(1, requests.output).failure["code"] == "out_of_memory"
