@@ -1,6 +1,7 @@
 """What Airflow loads from the plugins folder.
 
-The operators are imported here, once, in the process that forks the workers: each would else spend seconds on it.
+The operators are imported here, once, in the process that forks the workers, and what AWS clients are made from is
+read: each worker would else spend seconds on it.
 """
 
 from __future__ import annotations
@@ -8,6 +9,9 @@ from __future__ import annotations
 from airflow.plugins_manager import AirflowPlugin
 
 import trainyard.dag_factory  # noqa: F401
+from trainyard import connections
+
+connections.preload()
 
 
 class TrainyardPlugin(AirflowPlugin):

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
-from airflow.providers.amazon.aws.hooks.emr import EmrHook
 from airflow.sdk import BaseHook, Variable
+from boto3.session import Session
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from botocore.session import Session
+from botocore.loaders import Loader
+from botocore.regions import EndpointResolver
+from botocore.session import Session as BotocoreSession
 from sqlalchemy import Engine
 
 from trainyard import databases
@@ -26,6 +28,8 @@ from trainyard.training import split_uri
 _PATIENT = Config(retries={"mode": "adaptive", "max_attempts": 12})
 # the poll comes back by itself, and a call that hangs would keep time limits from being looked at
 _BRIEF = Config(retries={"total_max_attempts": 2}, connect_timeout=5, read_timeout=20)
+# AWS's own descriptions of its services, read once: each session of boto3 would read megabytes of JSON for itself
+_loader = Loader()
 # RunJobFlow has no client token: a call that botocore resends makes a second cluster
 _ONCE = Config(retries={"total_max_attempts": 1})
 
@@ -96,38 +100,62 @@ class AirflowClients:
 def console_place(aws_conn_id: str) -> tuple[str, str]:
     """Region and partition of a connection, for links into the AWS console."""
     region = AwsBaseHook(aws_conn_id=aws_conn_id, client_type="emr").conn_config.region_name
-    session = Session()
-    region = region or session.get_config_variable("region") or "us-east-1"
-    return region, session.get_partition_for_region(region)
+    region = region or BotocoreSession().get_config_variable("region") or "us-east-1"
+    return region, EndpointResolver(_loader.load_data("endpoints")).get_partition_for_region(region)
 
 
 def emr_client(aws_conn_id: str) -> Any:
     """A boto3 EMR client for everything but RunJobFlow."""
-    _require_connection(aws_conn_id)
-    return EmrHook(aws_conn_id=aws_conn_id, config=_PATIENT).conn
+    return _client("emr", aws_conn_id, _PATIENT)
 
 
 def watching_emr_client(aws_conn_id: str) -> Any:
     """A boto3 EMR client that gives up early."""
-    _require_connection(aws_conn_id)
-    return EmrHook(aws_conn_id=aws_conn_id, config=_BRIEF).conn
+    return _client("emr", aws_conn_id, _BRIEF)
 
 
 def launching_emr_client(aws_conn_id: str) -> Any:
     """A boto3 EMR client that sends each call once."""
-    _require_connection(aws_conn_id)
-    return EmrHook(aws_conn_id=aws_conn_id, config=_ONCE).conn
+    return _client("emr", aws_conn_id, _ONCE)
 
 
 def s3_client(aws_conn_id: str) -> Any:
     """A boto3 S3 client."""
-    _require_connection(aws_conn_id)
-    return AwsBaseHook(aws_conn_id=aws_conn_id, client_type="s3", config=_PATIENT).conn
+    return _client("s3", aws_conn_id, _PATIENT)
 
 
 def database(conn_id: str) -> Engine:
     """The SQLAlchemy engine of an Airflow connection to PostgreSQL."""
     return databases.engine(BaseHook.get_connection(conn_id).get_uri())
+
+
+def preload() -> None:
+    """Read what the clients of EMR and S3 are made from, in a process whose forks make them."""
+    nobody = {"aws_access_key_id": "none", "aws_secret_access_key": "none"}
+    session = Session(region_name="us-east-1", **nobody)
+    for service in ("emr", "s3"):
+        _client_of(session, service)
+
+
+def _client(service: str, aws_conn_id: str, config: Config) -> Any:
+    """As the hook makes it; but the hook reads each service's description for each client, and inspects the source of
+    every imported module to tell AWS who calls, which takes a new worker half a second.
+    """
+    _require_connection(aws_conn_id)
+    hook = AwsBaseHook(aws_conn_id=aws_conn_id, client_type=service, config=config)
+    return _client_of(
+        hook.get_session(region_name=hook.region_name),
+        service,
+        endpoint_url=hook.conn_config.get_service_endpoint_url(service),
+        config=hook.config,
+        verify=hook.verify,
+    )
+
+
+def _client_of(session: Session, service: str, **options: Any) -> Any:
+    # the provider does the same to its asynchronous sessions
+    session._session.register_component("data_loader", _loader)  # noqa: SLF001
+    return session.client(service, **options)
 
 
 def _require_connection(aws_conn_id: str) -> None:

@@ -53,6 +53,10 @@ Airflow does not say how its runs stand, only those over age. `trainyard reap --
 
 `prune` lets go of artifacts and curves that portfolios no longer keep, as `trainyard prune` does.
 """
+# What was launched is waited for before more is launched: Airflow's own rule would have the first wait begin after the
+# last launch, which the pace may put off for long, and nobody would see a training fail until then.
+_WAIT_FIRST = {"weight_rule": "absolute", "priority_weight": 4}
+_LAUNCH_NEXT = {"weight_rule": "absolute", "priority_weight": 3}
 _AWS_RETRIES = {"retries": 3, "retry_delay": timedelta(seconds=30), "retry_exponential_backoff": True}
 
 
@@ -110,12 +114,13 @@ def build_dag(portfolio: Portfolio, *, model_names: Sequence[str] | None = None)
         for name in sorted(portfolio.models):
             with TaskGroup(group_id=name):
                 create = CreateTrainingCluster(
-                    task_id=CREATE_TASK, portfolio=portfolio, model_name=name, **_AWS_RETRIES
+                    task_id=CREATE_TASK, portfolio=portfolio, model_name=name, **_LAUNCH_NEXT, **_AWS_RETRIES
                 )
                 wait = WaitForTraining(
                     task_id=WAIT_TASK,
                     portfolio=portfolio,
                     model_name=name,
+                    **_WAIT_FIRST,
                     retries=portfolio.models[name].retries,
                     retry_delay=timedelta(seconds=30),
                 )

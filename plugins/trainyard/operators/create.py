@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from airflow.providers.amazon.aws.operators.emr import EmrCreateJobFlowOperator
@@ -27,6 +29,8 @@ class CreateTrainingCluster(EmrCreateJobFlowOperator):
     :param model_name: the portfolio's model to train
     """
 
+    attempt_urls: Mapping[str, str] = MappingProxyType({})
+
     def __init__(self, *, portfolio: Portfolio, model_name: str, **kwargs: Any) -> None:
         super().__init__(
             emr_conn_id=None,
@@ -42,7 +46,7 @@ class CreateTrainingCluster(EmrCreateJobFlowOperator):
         clients = clients_of(self.portfolio, order)
         attempt = launch_or_defer(self, clients=clients, order=order, context=context)
         link_attempts(
-            context,
+            self,
             ledger.attempts(clients.app, attempt.training_id),
             log_uri=order.model.cluster.log_uri,
         )

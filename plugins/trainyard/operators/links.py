@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 from airflow.providers.amazon.aws.links.emr import EmrClusterLink
-from airflow.sdk import BaseOperator, BaseOperatorLink
-from airflow.sdk.execution_time.xcom import XCom
+from airflow.sdk import BaseOperatorLink
 
 from trainyard import connections
 from trainyard.driver_log import cluster_logs
@@ -18,7 +18,15 @@ from trainyard.training import split_uri
 
 log = logging.getLogger(__name__)
 
-_LINKS_KEY = "attempt_links"
+
+class Linked(Protocol):
+    """An operator with such links.
+
+    :param attempt_urls: by the link's ``xcom_key``, those that are known on this worker
+    """
+
+    operator_extra_links: Any
+    attempt_urls: Mapping[str, str]
 
 
 @attrs.define()
@@ -36,9 +44,9 @@ class AttemptLink(BaseOperatorLink):
     def xcom_key(self) -> str:
         return f"attempt_{self.number}_{self.what}"
 
-    def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:  # noqa: ARG002
-        links = XCom.get_value(key=_LINKS_KEY, ti_key=ti_key) or {}
-        return str(links.get(self.xcom_key, ""))
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ARG002
+        """Asked for by the worker, once the task has run; what it says is kept for the UI under the key."""
+        return str(operator.attempt_urls.get(self.xcom_key, ""))
 
 
 @cache
@@ -48,19 +56,24 @@ def attempt_links(attempts: int) -> tuple[AttemptLink, ...]:
     return tuple(AttemptLink(number, what) for number in numbers for what in ("cluster", "logs"))
 
 
-def link_attempts(context: Any, attempts: list[Attempt], *, log_uri: str) -> None:
+def link_attempts(operator: Linked, attempts: list[Attempt], *, log_uri: str) -> None:
     """Best effort: a link that cannot be made must not fail a task whose cluster runs.
+
+    The worker keeps every link that its task has, by a request each: those of attempts that are yet to come are taken
+    from it here.
 
     :param attempts: all of the training's; those without a cluster have no links
     """
     try:
-        links = {
+        operator.attempt_urls = {
             f"attempt_{attempt.attempt}_{what}": url
             for attempt in attempts
             if attempt.cluster_id is not None
             for what, url in _urls(attempt, log_uri).items()
         }
-        context["ti"].xcom_push(key=_LINKS_KEY, value=links)
+        operator.operator_extra_links = tuple(
+            link for link in attempt_links(len(attempts)) if link.xcom_key in operator.attempt_urls
+        )
     except Exception:
         log.warning("the links to the training's clusters could not be made", exc_info=True)
 

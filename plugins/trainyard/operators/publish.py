@@ -8,7 +8,9 @@ from datetime import datetime, timezone
 from typing import Any
 
 from airflow.sdk import BaseOperator
+from sqlalchemy import Engine
 
+from trainyard import ledger
 from trainyard.connections import AirflowClients
 from trainyard.operators import assets
 from trainyard.operators.approve import read_answer
@@ -17,6 +19,7 @@ from trainyard.operators.run_plan import CREATE_TASK, RunPlan, policy_of, read_p
 from trainyard.portfolio import Portfolio
 from trainyard.publishing import NotLaunched, RunReport, live_models, publish_run
 from trainyard.publishing.staleness import stale_models
+from trainyard.training import Training
 
 log = logging.getLogger(__name__)
 
@@ -35,25 +38,28 @@ class Publish(BaseOperator):
         plan = read_plan(context)
         clients = AirflowClients(self.portfolio.connections)
         dag_run = context["dag_run"]
+        trainings = [training_of(self.portfolio, name, plan, dag_run) for name in plan.models]
         report = publish_run(
             app=clients.app,
             analytics=clients.analytics,
             s3=clients.s3,
-            trainings=[training_of(self.portfolio, name, plan, dag_run) for name in plan.models],
+            trainings=trainings,
             dag_id=dag_run.dag_id,
             run_id=dag_run.run_id,
             data_date=plan.data_date,
             portfolio=self.portfolio.name,
             activate=plan.publish,
             policy=policy_of(self.portfolio, plan, read_answer(context)),
-            not_launched=_not_launched(context, plan.models),
+            not_launched=_not_launched(context, clients.app, trainings),
         )
         assets.tell_activated(context, portfolio=self.portfolio.name, report=report)
         return _told(report, plan) | {"stale": _stale(clients, self.portfolio, plan)}
 
 
-def _not_launched(context: Any, models: Sequence[str]) -> dict[str, NotLaunched]:
-    """Why models have no attempt, as their ``create_cluster`` said."""
+def _not_launched(context: Any, app: Engine, trainings: Sequence[Training]) -> dict[str, NotLaunched]:
+    """Why models have no attempt, as their ``create_cluster`` said; the others are not asked, a request each."""
+    attempts = ledger.attempts_by_training(app, [training.training_id for training in trainings])
+    models = [training.model for training in trainings if not attempts[training.training_id]]
     said = {
         name: context["ti"].xcom_pull(task_ids=f"{name}.{CREATE_TASK}", key=NOT_LAUNCHED) for name in models
     }

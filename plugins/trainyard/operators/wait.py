@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
+from types import MappingProxyType
 from typing import Any
 
 from airflow.providers.amazon.aws.sensors.emr import EmrStepSensor
@@ -41,6 +43,8 @@ class WaitForTraining(EmrStepSensor):
     :param model_name: the portfolio's model that is trained
     """
 
+    attempt_urls: Mapping[str, str] = MappingProxyType({})
+
     def __init__(self, *, portfolio: Portfolio, model_name: str, **kwargs: Any) -> None:
         created = f"{{{{ ti.xcom_pull(task_ids='{model_name}.{CREATE_TASK}') }}}}"
         super().__init__(
@@ -60,7 +64,7 @@ class WaitForTraining(EmrStepSensor):
         attempt = self._attempt_to_await(clients, order, context)
         if attempt.outcome == "succeeded":
             return
-        self._link(context, clients.app, attempt, order.model.cluster.log_uri)
+        self._link(clients.app, attempt, order.model.cluster.log_uri)
         ledger.record_wait(clients.app, training_id=attempt.training_id, attempt=attempt.attempt)
         self.defer(
             trigger=TrainingTrigger(
@@ -92,7 +96,7 @@ class WaitForTraining(EmrStepSensor):
         attempt = ledger.attempts(app, event["training_id"])[event["attempt"] - 1]
         clients = AirflowClients(self.portfolio.connections, attempt.aws_conn_id)
         log_uri = model_of(self.portfolio, self.model_name, read_plan(context)).cluster.log_uri
-        self._link(context, app, attempt, log_uri)
+        self._link(app, attempt, log_uri)
         log = self._driver_log(attempt, log_uri)
         verdict = judge(attempt, emr=clients.emr, s3=clients.s3, log=log.text if log else "")
         failure = verdict.failure
@@ -106,8 +110,8 @@ class WaitForTraining(EmrStepSensor):
             told = failure_text(failure, verdict.emr_words, log=log, log_uri=log_uri, attempt=attempt)
             raise AirflowException(told) if failure.retry else AirflowFailException(told)
 
-    def _link(self, context: Any, app: Engine, attempt: Attempt, log_uri: str) -> None:
-        link_attempts(context, ledger.attempts(app, attempt.training_id), log_uri=log_uri)
+    def _link(self, app: Engine, attempt: Attempt, log_uri: str) -> None:
+        link_attempts(self, ledger.attempts(app, attempt.training_id), log_uri=log_uri)
 
     def _driver_log(self, attempt: Attempt, log_uri: str) -> DriverLog | None:
         """Best effort: the failure itself must be told whatever becomes of its log."""
