@@ -65,6 +65,10 @@ bench-publish: .venv/ready .venv-pandas/ready ## publishing 1,000 models against
 	$(BIN)/python -m benchmarks.publish || missed=1; \
 	$(BIN)/python -m benchmarks.publish.gate || missed=1; exit $$missed
 
+.PHONY: bench-fanout
+bench-fanout: .venv-fanout/ready ## hundreds of models at once against the stock operators and dag-factory: whole runs, waiting, parsing, launches
+	@PYTHONPATH=.:plugins exec .venv-fanout/bin/python -m benchmarks.fanout
+
 .PHONY: bench-train bench-train-scale
 bench-train: .venv/ready ## the training job against the original RDD workflow and scikit-learn: whole processes, 1x and 4x the rows
 	@exec $(BIN)/python -m benchmarks.train
