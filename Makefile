@@ -74,8 +74,9 @@ bench-train: .venv/ready ## the training job against the original RDD workflow a
 	@exec $(BIN)/python -m benchmarks.train
 
 bench-train-scale: .venv/ready ## 50 million scored rows, then 5 million rows of train, with a driver of 1 GB; 10 GB of disk
-	@$(BIN)/python -m benchmarks.train.scale
-	@exec $(BIN)/python -m benchmarks.train.fit_many
+	@missed=0; \
+	$(BIN)/python -m benchmarks.train.scale || missed=1; \
+	$(BIN)/python -m benchmarks.train.fit_many || missed=1; exit $$missed
 
 format: .venv/ready ## let ruff put the code in form
 	$(BIN)/ruff format .

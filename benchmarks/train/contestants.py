@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.train.data import NUM_FEATURES, DataFiles
+from benchmarks.train.driver_memory import driver_memory
 from local_aws.steps.java import find_java
 from local_aws.steps.sparks import find_sparks
 
@@ -33,11 +34,13 @@ class Run:
 
     :param seconds: from its start to its end
     :param output: the folder it wrote
+    :param driver_mb: the most memory that it held, without executors apart from it
     """
 
     seconds: float
     output: Path
     log: str
+    driver_mb: float
 
     @property
     def steps_seconds(self) -> dict[str, float]:
@@ -64,13 +67,14 @@ def run_job(
 
 def run_rdd_workflow(files: DataFiles, work: Path) -> Run:
     output = _fresh(work / "rdd")
-    arguments = [files.train.as_uri(), files.test.as_uri(), str(NUM_FEATURES), output.as_uri()]
+    held_out = ",".join(path.as_uri() for path in files.held_out)
+    arguments = [files.train.as_uri(), held_out, str(NUM_FEATURES), output.as_uri()]
     return _spark_submit([str(HERE / "rdd_workflow.py"), *arguments], output)
 
 
 def run_sklearn_workflow(files: DataFiles, work: Path) -> Run:
     output = _fresh(work / "sklearn")
-    arguments = [str(files.train), str(files.test), str(NUM_FEATURES), str(REG_PARAM), str(output)]
+    arguments = [str(NUM_FEATURES), str(REG_PARAM), str(output), str(files.train), *map(str, files.held_out)]
     return _timed([sys.executable, str(HERE / "sklearn_workflow.py"), *arguments], output, dict(os.environ))
 
 
@@ -138,13 +142,17 @@ def _spark_submit(arguments: Sequence[str], output: Path) -> Run:
 
 def _timed(command: Sequence[str], output: Path, environment: dict[str, str]) -> Run:
     started = time.monotonic()
-    finished = subprocess.run(
-        command, env=environment, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
+    with (
+        subprocess.Popen(
+            command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        ) as process,
+        driver_memory(process.pid) as peak,
+    ):
+        log, _ = process.communicate()
     seconds = time.monotonic() - started
-    if finished.returncode:
-        sys.exit(f"{' '.join(command)} ended with {finished.returncode}:\n{finished.stdout[-5000:]}")
-    return Run(seconds, output, finished.stdout)
+    if process.returncode:
+        sys.exit(f"{' '.join(command)} ended with {process.returncode}:\n{log[-5000:]}")
+    return Run(seconds, output, log, peak.mb)
 
 
 def _fresh(folder: Path) -> Path:

@@ -32,6 +32,11 @@ class DataFiles:
     validation: Path
     test: Path
 
+    @property
+    def held_out(self) -> tuple[Path, Path]:
+        """What a peer that chooses nothing on validation tests on: every contestant reads every row."""
+        return self.validation, self.test
+
 
 def write_data(folder: Path, *, train_rows: int, validation_rows: int, test_rows: int) -> DataFiles:
     """The files of this many rows, written unless they are there."""

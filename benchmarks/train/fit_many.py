@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 
+from benchmarks.figures import Figure, report
 from benchmarks.train.contestants import run_job
 from benchmarks.train.data import BUILD, write_data
+from benchmarks.train.driver_memory import GRANTED_MB
 
+ROWS = 5_000_000
 VALIDATION_ROWS, TEST_ROWS = 50_000, 100_000
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=5_000_000)
+    parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument("--driver-memory", default="1g")
     parser.add_argument(
         "--executor-mb", type=int, default=4096, help="each of two executors, of one core each"
@@ -34,12 +38,19 @@ def main() -> None:
         ],
     )
     found = json.loads((run.output / "metrics.json").read_text())
-    of_test = found["metrics"]["test"]
-    print(f"{arguments.rows:,} rows: {run.seconds:.0f} s, {run.steps_seconds}")
-    print(
-        f"{found['iterations']} iterations; AUC {of_test['auc']:.6f}, log loss {of_test['log_loss']:.6f} on test"
+    metrics = found["metrics"]
+    return report(
+        "train",
+        {
+            "rows_trained": Figure(metrics["train"]["rows"], ROWS, "higher"),
+            "driver_peak_mb_training": Figure(run.driver_mb, GRANTED_MB),
+            "seconds_of_training": Figure(run.seconds),
+            **{f"seconds_of_training_{name}": Figure(seconds) for name, seconds in run.steps_seconds.items()},
+            "iterations": Figure(found["iterations"]),
+            "auc_trained": Figure(metrics["test"]["auc"]),
+        },
     )
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

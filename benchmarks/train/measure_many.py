@@ -1,10 +1,9 @@
-"""Run by spark-submit: draw this many scored rows, measure two models on them, say what was found."""
+"""Run by spark-submit: draw this many scored rows, measure two models on them, print what was found as JSON."""
 
 from __future__ import annotations
 
-import resource
+import json
 import sys
-import time
 
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - as all of Spark's own documentation has it
@@ -30,7 +29,6 @@ def main(row_count: int) -> None:
     # a third of the rows have one of a thousand scores
     score = F.when(F.rand(4) < 1 / 3, F.round(1 / (1 + F.exp(-logit)), 3)).otherwise(1 / (1 + F.exp(-logit)))
     older = 1 / (1 + F.exp(-(logit + F.col("more") * 0.3)))
-    started = time.monotonic()
     scored = gather(
         drawn.select("label", score.alias("score_0"), older.alias("score_1")),
         row_count=row_count,
@@ -39,11 +37,8 @@ def main(row_count: int) -> None:
     models = [Measured(rank(scored, DECISION, model=number), DECISION) for number in (0, 1)]
     products = spread(scored, models)
     found = metrics(models[0].ranking, DECISION, row_count=row_count)
-    print(f"AUC {found['auc']:.6f}, log loss {found['log_loss']:.6f}, rows {found['rows']:,}")
-    print(intervals(products, models))
-    print(differences(products, models, old=1))
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(f"{time.monotonic() - started:.0f} s; the driver's Python took {peak_mb} MB at most")
+    old = differences(products, models, old=1)
+    print(json.dumps({**found, "intervals": intervals(products, models), "differences": old}))
     spark.stop()
 
 

@@ -1,6 +1,6 @@
 """A peer: scikit-learn on the same files, at the same objective, with the metrics one asks for first.
 
-python sklearn_workflow.py TRAIN TEST NUM_FEATURES REG_PARAM OUTPUT
+python sklearn_workflow.py NUM_FEATURES REG_PARAM OUTPUT TRAIN TEST...
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from sklearn.datasets import load_svmlight_file
 from sklearn.linear_model import LogisticRegression
 
 
-def main(train_file: str, test_file: str, num_features: int, reg_param: float, output: Path) -> None:
+def main(num_features: int, reg_param: float, output: Path, train_file: str, *test_files: str) -> None:
     features, labels = load_svmlight_file(train_file, n_features=num_features, zero_based=False)
     # Spark weighs the penalty against the mean loss, scikit-learn against the sum
     model = LogisticRegression(C=1 / (len(labels) * reg_param)).fit(features, labels)
-    test_features, test_labels = load_svmlight_file(test_file, n_features=num_features, zero_based=False)
-    scores = model.predict_proba(test_features)[:, 1]
+    tests = [load_svmlight_file(each, n_features=num_features, zero_based=False) for each in test_files]
+    test_labels = np.concatenate([labels for _, labels in tests])
+    scores = np.concatenate([model.predict_proba(features)[:, 1] for features, _ in tests])
     decided = scores >= 0.5
     found = {
         "accuracy": metrics.accuracy_score(test_labels, decided),
@@ -37,4 +38,4 @@ def main(train_file: str, test_file: str, num_features: int, reg_param: float, o
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4]), Path(sys.argv[5]))
+    main(int(sys.argv[1]), float(sys.argv[2]), Path(sys.argv[3]), *sys.argv[4:])
