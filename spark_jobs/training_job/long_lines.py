@@ -51,13 +51,16 @@ def _long_line(storage: Storage, listed: InputObject) -> Optional[int]:
 
 
 def _last_line_end(storage: Storage, uri: str, start: int, end: int) -> Optional[int]:
+    probe = PROBE_BYTES
     while end > start:
-        length = min(PROBE_BYTES, end - start)
+        length = min(probe, end - start)
         part = storage.read_part(uri, end - length, length)
         found = max(part.rfind(b"\n"), part.rfind(b"\r"))
         if found >= 0:
             return end - length + found
         end -= length
+        # over S3, each part is a request: a line of 16 MB takes a dozen, not a thousand
+        probe *= 2
     return None
 
 

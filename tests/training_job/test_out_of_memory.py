@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from local_aws.steps.spark import DECIDED_CONFS
-from tests.training_job.conftest import JOB_FOLDER, Finished, RequestMaker
+from tests.training_job.conftest import JOB_FOLDER, RequestMaker
 from training_job.session import recognise
 
 STEPS = """
@@ -82,4 +82,4 @@ def test_executor_that_runs_out_of_memory_leaves_a_failure(
         text=True,
     )
     assert finished.returncode == 1, finished.stderr[-3000:]
-    assert Finished(1, requests.output).failure["code"] == "out_of_memory"
+    assert requests.finished(1).failure["code"] == "out_of_memory"
