@@ -111,9 +111,9 @@ class Stage:
         within_seconds: float = _START_SECONDS,
         every_seconds: float = 0.2,
     ) -> None:
-        """Wait until something is so; raises TimeoutError."""
+        """Wait until something is so, whatever an api-server that is too busy to answer says; raises TimeoutError."""
         deadline = time.monotonic() + within_seconds
-        while not done():
+        while not _is_so(done):
             if time.monotonic() > deadline:
                 raise TimeoutError(
                     f"waited {within_seconds:.0f} s for {what}; logs are in {self.settings.logs}"
@@ -202,6 +202,15 @@ def _write_features(s3: Any) -> None:
     for split in ("train", "test"):
         for name, content in (("part-0.libsvm", b"1 1:1\n0 2:1\n"), ("_SUCCESS", b"")):
             s3.put_object(Bucket=BUCKET, Key=f"features/{split}/{name}", Body=content)
+
+
+def _is_so(done: Callable[[], bool]) -> bool:
+    try:
+        return done()
+    except AirflowApiError as error:
+        if error.status != 0:
+            raise
+        return False
 
 
 def _answers(stage: Stage) -> bool:
