@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -129,8 +129,12 @@ def database(conn_id: str) -> Engine:
     return databases.engine(BaseHook.get_connection(conn_id).get_uri())
 
 
+@cache
 def preload() -> None:
-    """Read what the clients of EMR and S3 are made from, in a process whose forks make them."""
+    """Read what the clients of EMR and S3 are made from, in a process whose forks make them.
+
+    Done once: Airflow loads its plugins anew in each worker, which has it already.
+    """
     nobody = {"aws_access_key_id": "none", "aws_secret_access_key": "none"}
     session = Session(region_name="us-east-1", **nobody)
     for service in ("emr", "s3"):

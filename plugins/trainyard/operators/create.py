@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -29,6 +29,8 @@ class CreateTrainingCluster(EmrCreateJobFlowOperator):
     :param model_name: the portfolio's model to train
     """
 
+    # a worker makes a request to keep what they are rendered to, and the stock fields say nothing here
+    template_fields: Sequence[str] = ()
     attempt_urls: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, *, portfolio: Portfolio, model_name: str, **kwargs: Any) -> None:

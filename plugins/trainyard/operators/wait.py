@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from types import MappingProxyType
 from typing import Any
@@ -28,7 +28,7 @@ from trainyard.operators.launch import (
     told_to_airflow,
 )
 from trainyard.operators.links import attempt_links, link_attempts
-from trainyard.operators.run_plan import CREATE_TASK, model_of, read_plan
+from trainyard.operators.run_plan import model_of, read_plan
 from trainyard.portfolio import Portfolio
 from trainyard.watcher import LogTrigger, TrainingTrigger
 
@@ -43,13 +43,15 @@ class WaitForTraining(EmrStepSensor):
     :param model_name: the portfolio's model that is trained
     """
 
+    # a worker makes a request to keep what they are rendered to, and the stock fields say nothing here
+    template_fields: Sequence[str] = ()
     attempt_urls: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, *, portfolio: Portfolio, model_name: str, **kwargs: Any) -> None:
-        created = f"{{{{ ti.xcom_pull(task_ids='{model_name}.{CREATE_TASK}') }}}}"
         super().__init__(
             aws_conn_id=cluster_connection(portfolio, portfolio.models[model_name]),
-            job_flow_id=created,
+            # the ledger knows the cluster and its step
+            job_flow_id="",
             step_id="",
             deferrable=True,
             **kwargs,
