@@ -65,20 +65,15 @@ def _wait(scratch: Path, dag: str, models: int) -> Waited:
         run_id = running.start_run(dag)
         running.wait(
             f"{models} waiting models",
-            lambda: _waiting(running, dag, run_id) == models,
+            lambda: running.deferred(dag, run_id) == models,
             within_seconds=_LAUNCH_SECONDS,
             every_seconds=2,
         )
         found = _watch(running)
-        still = _waiting(running, dag, run_id)
+        still = running.deferred(dag, run_id)
         if still != models:
             raise RuntimeError(f"{still} of {models} models still wait; {running.settings.logs}")
         return found
-
-
-def _waiting(running: Stage, dag: str, run_id: str) -> int:
-    found = running.api.get("dags", dag, "dagRuns", run_id, "taskInstances", state="deferred", limit=1)
-    return int(found["total_entries"])
 
 
 def _watch(running: Stage) -> Waited:
