@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from trainyard.reaping import RunsUnreadableError
 
 _GO_ON = ("queued", "running")
@@ -20,6 +22,8 @@ class MetadataRuns:
             from airflow.models import DagRun, TaskInstance  # noqa: PLC0415
             from airflow.utils.session import create_session  # noqa: PLC0415
 
+            # Airflow's logging goes to standard output, where what is ended is told
+            logging.getLogger("trainyard").setLevel(logging.WARNING)
             with create_session() as session:
                 run = session.query(DagRun.state).filter_by(dag_id=dag_id, run_id=run_id).scalar()
                 task = (
