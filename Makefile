@@ -37,6 +37,10 @@ test-spark4: .venv-spark4/ready ## the job's tests and local_aws's Spark steps o
 test-aws-clients: .venv-aws-cli/ready .venv-deferrable/ready ## the AWS CLI and Airflow's stock EMR operators, deferrable too, against local_aws
 	@exec $(BIN)/pytest tests/aws_clients --aws-clients
 
+.PHONY: test-faults
+test-faults: .venv/ready ## what goes wrong: workers, clusters, AWS, the ledger and Airflow's own processes killed in the middle; 15 minutes
+	@exec $(BIN)/pytest tests/faults --faults
+
 .PHONY: test-random-lives
 test-random-lives: .venv/ready ## 500 random lives of EMR's clusters, others each time; RANDOM_LIVES=n for more
 	@RANDOM_LIVES=$${RANDOM_LIVES:-500} exec $(BIN)/pytest tests/local_aws/emr/test_random_lives.py --timeout 0

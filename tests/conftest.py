@@ -37,6 +37,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="run the tests that need environments of AWS's other clients",
     )
+    parser.addoption(
+        "--faults",
+        action="store_true",
+        help="run the tests of what goes wrong, which take a quarter of an hour",
+    )
 
 
 def free_port() -> int:
