@@ -7,6 +7,8 @@ import json
 import time
 from collections.abc import AsyncIterator
 from datetime import date, datetime, timedelta, timezone
+from itertools import pairwise
+from statistics import median
 from typing import Any
 from uuid import uuid4
 
@@ -121,6 +123,25 @@ def test_twenty_waits_cost_as_many_lists_as_one(emr: Any, monkeypatch: pytest.Mo
     assert "DescribeCluster" not in calls
     # one second at one call every 0.05 s, however many wait
     assert 1 < calls.count("ListClusters") <= 25
+
+
+def test_the_more_wait_the_more_of_their_ends_are_told_at_once(
+    emr: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow parses the whole DAG file for the ends that it is told of at once."""
+    monkeypatch.setattr(poll, "_seconds_between_calls", lambda: 0.3)
+    calls: list[float] = []
+    client = connections.watching_emr_client("aws_default")
+    client.meta.events.register("before-call.emr", lambda **_: calls.append(time.monotonic()))
+    monkeypatch.setattr(connections, "watching_emr_client", lambda _conn_id: client)
+    clusters = [run_cluster(emr, f"told-{number}") for number in range(20)]
+    pauses: list[list[float]] = []
+    for waiting in (clusters[:3], clusters):
+        calls.clear()
+        watch(*(trigger(cluster_id, seconds=2) for cluster_id in waiting))
+        pauses.append([later - earlier for earlier, later in pairwise(calls)])
+    of_few, of_many = pauses
+    assert 2 * median(of_few) < max(of_many)
 
 
 def test_success_ends_the_task_in_the_triggerer(monkeypatch: pytest.MonkeyPatch, emr: Any) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -29,6 +30,10 @@ from trainyard.training import TrainingId
 # at least this, whatever the account's budget says: what EMR allows by default is shared with all others
 SECONDS_BETWEEN_CALLS = 2.0
 _JITTER_SECONDS = 0.5
+# Airflow parses the whole DAG file for each handful of tasks that end in the triggerer at once: where many wait, a
+# round lasts as long as several calls, so that the handfuls are larger. The last few are seen as soon as they can be.
+_LONGEST_ROUND_CALLS = 5
+_WAITING_PER_CALL = 4
 # a few that have ended are described; of more, a page of the list of ended clusters tells fifty at once
 _FEW = 3
 # how far EMR's clock and ours may be apart
@@ -102,12 +107,20 @@ async def sightings(aws_conn_id: str, region_name: str | None) -> AsyncIterator[
             clients[aws_conn_id] = emr
             seconds = await asyncio.to_thread(_seconds_between_calls)
             while True:
+                ends_at = time.monotonic() + _round_seconds(group, seconds)
                 async for sighting in _round(emr, aws_conn_id, group, seconds):
                     yield sighting
+                await asyncio.sleep(ends_at - time.monotonic())
         except Exception:
             log.warning("EMR could not be asked; the next round will", exc_info=True)
             await _pause(seconds)
             yield Sighting()
+
+
+def _round_seconds(group: Group, seconds: float) -> float:
+    """How long a round lasts at least."""
+    waiting = len(group.awaited) + len(group.asking)
+    return seconds * min(_LONGEST_ROUND_CALLS, waiting // _WAITING_PER_CALL)
 
 
 def _seconds_between_calls() -> float:
