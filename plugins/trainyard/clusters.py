@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -29,6 +29,9 @@ _THROTTLED = frozenset(
 
 # what a later call with the same request would be told again; a role that IAM does not show yet is no such thing
 _REFUSED = frozenset({"ValidationException", "InvalidRequestException"})
+
+# the most ids of one call: https://docs.aws.amazon.com/emr/latest/APIReference/API_TerminateJobFlows.html
+_TERMINATED_AT_ONCE = 10
 
 # how long a cluster may stay out of ListClusters after RunJobFlow made it
 LIST_LAG_SECONDS = 120
@@ -197,6 +200,51 @@ def terminate(emr: Any, cluster_id: ClusterId) -> None:
     """Ask EMR to terminate the cluster; one that is gone already is no error."""
     emr.terminate_job_flows(JobFlowIds=[cluster_id])
     log.info("asked EMR to terminate cluster %s", cluster_id)
+
+
+def terminate_all(
+    emr: Any, cluster_ids: Sequence[ClusterId], *, seconds: float, sleep: Callable[[float], None] = time.sleep
+) -> frozenset[ClusterId]:
+    """Ask EMR to terminate many clusters, as few calls as it takes; those that it took.
+
+    :param seconds: how long, over all of them, throttling and lost connections are waited out
+    """
+    give_up = time.monotonic() + seconds
+    ended: set[ClusterId] = set()
+    for first in range(0, len(cluster_ids), _TERMINATED_AT_ONCE):
+        some = cluster_ids[first : first + _TERMINATED_AT_ONCE]
+        ended |= _terminate_some(emr, some, give_up=give_up, sleep=sleep)
+    return frozenset(ended)
+
+
+def _terminate_some(
+    emr: Any, cluster_ids: Sequence[ClusterId], *, give_up: float, sleep: Callable[[float], None]
+) -> set[ClusterId]:
+    delay_seconds = 1.0
+    while True:
+        try:
+            emr.terminate_job_flows(JobFlowIds=list(cluster_ids))
+            log.info("asked EMR to terminate %s", ", ".join(cluster_ids))
+            return set(cluster_ids)
+        except (BotoCoreError, ClientError) as error:
+            if not _passes(error) and len(cluster_ids) > 1:
+                # one that EMR refuses must not keep the others
+                alone = (_terminate_some(emr, [each], give_up=give_up, sleep=sleep) for each in cluster_ids)
+                return set().union(*alone)
+            if not _passes(error) or time.monotonic() + delay_seconds > give_up:
+                log.exception("%s could not be terminated; the reaper will", ", ".join(cluster_ids))
+                return set()
+        sleep(delay_seconds)
+        delay_seconds = min(2 * delay_seconds, 15)
+
+
+def _passes(error: Exception) -> bool:
+    """Whether the same call may succeed later: throttled, no connection, or EMR's own trouble."""
+    if not isinstance(error, ClientError):
+        return True
+    answer = error.response
+    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return answer.get("Error", {}).get("Code") in _THROTTLED or status >= 500
 
 
 def step_failure(emr: Any, cluster_id: ClusterId) -> str:

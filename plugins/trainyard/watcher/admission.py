@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 
 from airflow.triggers.base import TriggerEvent
 
 from trainyard.watcher import poll
-from trainyard.watcher.base import EmrPollTrigger, still_deferred
+from trainyard.watcher.base import EmrPollTrigger
 from trainyard.watcher.poll import Asking, Sighting
 
 
 class AdmissionTrigger(EmrPollTrigger):
     """Waits until the attempt may launch, which resumes its task on a worker."""
+
+    AWAITED = "a slot"
 
     async def filter_shared_stream(
         self, shared_stream: AsyncIterator[Sighting]
@@ -27,11 +28,3 @@ class AdmissionTrigger(EmrPollTrigger):
                     return
         finally:
             del asking[id(self)]
-
-    async def on_kill(self) -> None:
-        """Leave the queue, if the task really waits no more."""
-        await asyncio.to_thread(self._leave)
-
-    def _leave(self) -> None:
-        if not still_deferred(self):
-            self._end("abandoned", "task_ended", "the task was ended while it waited for a slot")

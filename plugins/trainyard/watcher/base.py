@@ -1,38 +1,30 @@
-"""What the triggers of one poll of EMR have in common: connection, stream, and whether they are still needed."""
+"""What the triggers of one poll of EMR have in common: connection, stream, and what becomes of a killed one."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Hashable
 from typing import Any
 
-from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
-from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
+from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from trainyard import connections, ledger
+from trainyard.ledger import ClusterId
 from trainyard.training import TrainingId
-from trainyard.watcher import poll
-
-
-def still_deferred(trigger: BaseTrigger) -> bool:
-    """Whether the trigger's task waits, as Airflow says: a stalled triggerer calls ``on_kill`` for healthy ones."""
-    task = trigger.task_instance
-    if task is None:
-        return False
-    states = RuntimeTaskInstance.get_task_states(
-        dag_id=task.dag_id, task_ids=[task.task_id], run_ids=[task.run_id]
-    )
-    return bool(states.get(task.run_id, {}).get(task.task_id) == "deferred")
+from trainyard.watcher import killed, poll
+from trainyard.watcher.killed import Killed
 
 
 class EmrPollTrigger(BaseEventTrigger):
     """One that waits for something of an attempt that the shared poll of EMR sees.
 
-    ``ARGUMENTS`` names what a trigger is made of anew.
+    ``ARGUMENTS`` names what a trigger is made of anew, ``AWAITED`` what its task waits for.
 
     :param app_db: id of the Airflow connection to the application database, where the ledger is
     """
 
     ARGUMENTS: tuple[str, ...] = ("training_id", "attempt", "aws_conn_id", "region_name", "app_db")
+    AWAITED: str
+    cluster_id: ClusterId | None = None
 
     def __init__(
         self,
@@ -69,6 +61,21 @@ class EmrPollTrigger(BaseEventTrigger):
         stream = type(self).open_shared_stream(self.serialize()[1])
         async for event in self.filter_shared_stream(stream):
             yield event
+
+    async def on_kill(self) -> None:
+        """End the attempt and its cluster, if the task really waits no more."""
+        task = self.task_instance
+        await killed.settle(
+            Killed(
+                training_id=self.training_id,
+                attempt=self.attempt,
+                cluster_id=self.cluster_id,
+                aws_conn_id=self.aws_conn_id,
+                app_db=self.app_db,
+                task=None if task is None else (task.dag_id, task.run_id, task.task_id),
+                reason=f"the task was ended while it waited for {self.AWAITED}",
+            )
+        )
 
     def _end(self, outcome: ledger.Outcome, code: str | None, reason: str | None) -> None:
         app = connections.database(self.app_db)

@@ -8,11 +8,10 @@ from datetime import datetime, timezone
 
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
-from trainyard import clusters, connections
 from trainyard.ledger import ClusterId
 from trainyard.training import TrainingId
 from trainyard.watcher import poll
-from trainyard.watcher.base import EmrPollTrigger, still_deferred
+from trainyard.watcher.base import EmrPollTrigger
 from trainyard.watcher.poll import Awaited, Sighting
 
 
@@ -27,6 +26,8 @@ class TrainingTrigger(EmrPollTrigger):
     """
 
     ARGUMENTS = (*EmrPollTrigger.ARGUMENTS, "cluster_id", "launched_at", "give_up_at")
+    AWAITED = "its cluster"
+    cluster_id: ClusterId
 
     def __init__(
         self,
@@ -69,23 +70,6 @@ class TrainingTrigger(EmrPollTrigger):
                     return
         finally:
             del awaited[id(self)]
-
-    async def on_kill(self) -> None:
-        """Terminate the cluster, if the task really waits no more.
-
-        A triggerer that stalled for a while is told the same of tasks that another triggerer has taken over.
-        """
-        # the triggerer cancels this again at its every round, within seconds: a thread runs to its end all the same
-        await asyncio.to_thread(self._abandon)
-
-    def _abandon(self) -> None:
-        if still_deferred(self):
-            self.log.info("the task still waits elsewhere; cluster %s goes on", self.cluster_id)
-            return
-        # a run may be failed while hundreds wait: no time for a client each
-        emr = poll.clients.get(self.aws_conn_id) or connections.watching_emr_client(self.aws_conn_id)
-        clusters.terminate(emr, self.cluster_id)
-        self._end("abandoned", "task_ended", "the task was ended while it waited for its cluster")
 
     async def _record_success(self) -> None:
         try:

@@ -136,6 +136,21 @@ class Shop:
     def is_live(self, cluster_id: str | None) -> bool:
         return not self.state_of(cluster_id).startswith("TERMINAT")
 
+    def run_cluster(self, name: str) -> str:
+        """The id of a cluster that nothing of ours launched."""
+        answer = self.emr.run_job_flow(
+            Name=name,
+            ReleaseLabel="emr-7.13.0",
+            Instances={
+                "InstanceGroups": [
+                    {"InstanceRole": "MASTER", "InstanceType": "m7g.xlarge", "InstanceCount": 1}
+                ]
+            },
+            JobFlowRole="EMR_EC2_DefaultRole",
+            ServiceRole="EMR_DefaultRole",
+        )
+        return str(answer["JobFlowId"])
+
     def tell_failure(self, attempt: Attempt, code: str) -> None:
         bucket, key = split_uri(attempt.output_uri)
         failure = {"format_version": 2, "training": None, "code": code, "sentence": "so it is", "lines": []}

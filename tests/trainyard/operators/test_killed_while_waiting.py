@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING
+import threading
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from trainyard import connections
+from local_aws.client import LocalAws
+from local_aws.faults.kinds import Throttle
+from trainyard import connections, ledger
 from trainyard.ledger import ClusterId
-from trainyard.watcher import TrainingTrigger, base, poll
+from trainyard.watcher import TrainingTrigger, killed, poll
 
 if TYPE_CHECKING:
     from conftest import Shop
@@ -19,7 +24,7 @@ if TYPE_CHECKING:
 def kill(shop: Shop, trigger: TrainingTrigger, state: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """The triggerer ends the trigger, and Airflow says how the task stands."""
     states = {shop.run_id: {"hotels.wait_for_training": state}}
-    monkeypatch.setattr(base.RuntimeTaskInstance, "get_task_states", lambda **_: states)
+    monkeypatch.setattr(killed.RuntimeTaskInstance, "get_task_states", lambda **_: states)
     trigger._task_instance = shop.context()["ti"]
     asyncio.run(trigger.on_kill())
 
@@ -41,6 +46,85 @@ def test_a_triggerer_that_stalled_ends_no_cluster_of_a_task_that_still_waits(
     kill(shop, trigger, "deferred", monkeypatch)
     assert shop.is_live(trigger.cluster_id)
     assert shop.attempts()[0].state == "launched"
+
+
+def wait_for_many(shop: Shop, number: int) -> list[TrainingTrigger]:
+    """Waits of as many models, each with a cluster."""
+    first = shop.wait()
+    triggers = [first]
+    for n in range(1, number):
+        training = replace(shop.training, model=f"model_{n}")
+        attempt = ledger.allocate(shop.app, training=training, aws_conn_id="aws_default")
+        cluster_id = ClusterId(shop.run_cluster(attempt.cluster_name))
+        ledger.record_launch(shop.app, training_id=training.training_id, attempt=1, cluster_id=cluster_id)
+        arguments: dict[str, Any] = first.serialize()[1] | {"training_id": training.training_id}
+        triggers.append(TrainingTrigger(**arguments | {"cluster_id": cluster_id}))
+    for n, trigger in enumerate(triggers):
+        task = SimpleNamespace(dag_id="shop", run_id=shop.run_id, task_id=f"model_{n}.wait_for_training")
+        trigger._task_instance = task
+    return triggers
+
+
+def kill_as_a_triggerer_does(triggers: list[TrainingTrigger]) -> None:
+    """It cancels a trigger again a second after, while ``on_kill`` runs: here before any has got anywhere."""
+    told = threading.Event()
+    killed._thread.submit(told.wait)
+
+    async def run(trigger: TrainingTrigger) -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await asyncio.wait_for(trigger.on_kill(), timeout=30)
+
+    async def kill() -> None:
+        tasks = [asyncio.create_task(run(trigger)) for trigger in triggers]
+        for _ in range(3):
+            await asyncio.sleep(0)
+            for task in tasks:
+                task.cancel("user-action")
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    try:
+        asyncio.run(kill())
+    finally:
+        told.set()
+    killed._thread.submit(lambda: None).result(timeout=60)
+
+
+def test_of_many_killed_at_once_no_cluster_stays_though_the_killing_is_cancelled_and_throttled(
+    shop: Shop, idle_aws_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    triggers = wait_for_many(shop, 50)
+    states = {"model_49.wait_for_training": "deferred"}
+    asked: list[list[str]] = []
+
+    def get_task_states(*, task_ids: list[str], **_: Any) -> dict[str, dict[str, str]]:
+        asked.append(task_ids)
+        return {shop.run_id: states}
+
+    monkeypatch.setattr(killed.RuntimeTaskInstance, "get_task_states", get_task_states)
+    aws = LocalAws(idle_aws_url)
+    before = len(aws.calls(operation="TerminateJobFlows"))
+    with aws.faults(Throttle(calls=("TerminateJobFlows",), times=3)):
+        kill_as_a_triggerer_does(triggers)
+    assert [shop.is_live(trigger.cluster_id) for trigger in triggers] == [False] * 49 + [True]
+    ends = [ledger.attempts(shop.app, trigger.training_id)[0].failure_code for trigger in triggers]
+    assert ends == ["task_ended"] * 49 + [None]
+    # ten clusters a call, and fifty tasks a question
+    assert len(aws.calls(operation="TerminateJobFlows")) - before == 3 + 5
+    assert len(asked) == 1
+
+
+def test_a_cluster_that_emr_does_not_know_keeps_no_other_alive(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    triggers = wait_for_many(shop, 3)
+    triggers[1].cluster_id = ClusterId("j-0000000000000")
+    monkeypatch.setattr(killed.RuntimeTaskInstance, "get_task_states", lambda **_: {})
+    kill_as_a_triggerer_does(triggers)
+    assert [shop.is_live(triggers[n].cluster_id) for n in (0, 2)] == [False, False]
+    states = [ledger.attempts(shop.app, trigger.training_id)[0].state for trigger in triggers]
+    assert states == ["ended", "launched", "ended"]
 
 
 def test_a_watching_client_that_is_known_is_used_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
