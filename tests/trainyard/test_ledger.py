@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import date, timedelta
 from threading import Barrier
 
@@ -62,6 +63,22 @@ def test_a_retry_before_the_end_resumes_the_same_attempt(app: Engine) -> None:
     assert allocate(app) == first
     launched = ledger.record_launch(app, training_id=ID, attempt=1, cluster_id=ClusterId("j-1"))
     assert allocate(app) == launched
+
+
+def test_who_leaves_the_queue_ends_no_attempt_that_has_got_its_slot_meanwhile(app: Engine) -> None:
+    def leave() -> ledger.Attempt:
+        return ledger.end(app, training_id=ID, attempt=1, outcome="abandoned", only_queued=True)
+
+    reservation = ledger.Reservation(queued=True)
+    ledger.allocate(app, training=TRAINING, aws_conn_id="aws_default", reservation=reservation)
+    ledger.admit(app, limits=ledger.Limits(max_live_clusters=1), asking=[(ID, 1)])
+    assert leave().state == "intended"
+    ledger.record_launch(app, training_id=ID, attempt=1, cluster_id=ClusterId("j-1"))
+    assert leave().state == "launched"
+    later = replace(TRAINING, run_id="manual__later")
+    ledger.allocate(app, training=later, aws_conn_id="aws_default", reservation=reservation)
+    left = ledger.end(app, training_id=later.training_id, attempt=1, outcome="abandoned", only_queued=True)
+    assert (left.state, left.outcome) == ("ended", "abandoned")
 
 
 def test_a_retry_after_the_end_gets_the_next_number(app: Engine) -> None:

@@ -179,7 +179,8 @@ _END = text(
     UPDATE operations.attempt
     SET state = 'ended', outcome = :outcome, failure_code = :failure_code, failure_reason = :failure_reason,
         ended_at = clock_timestamp()
-    WHERE training_id = :training_id AND attempt = :attempt AND state <> 'ended'
+    WHERE training_id = :training_id AND attempt = :attempt
+      AND CASE WHEN :only_queued THEN state = 'queued' ELSE state <> 'ended' END
     RETURNING {_COLUMNS}
     """  # noqa: S608
 )
@@ -325,12 +326,19 @@ def end(
     outcome: Outcome,
     failure_code: str | None = None,
     failure_reason: str | None = None,
+    only_queued: bool = False,
 ) -> Attempt:
     """End an attempt, once: the first end stays, and whoever comes later gets it back.
 
+    :param only_queued: leave one alone that has got its slot meanwhile
     :raises LedgerError: there is no such attempt
     """
-    parameters = {"training_id": training_id, "attempt": attempt, "outcome": outcome}
+    parameters = {
+        "training_id": training_id,
+        "attempt": attempt,
+        "outcome": outcome,
+        "only_queued": only_queued,
+    }
     causes = {"failure_code": failure_code, "failure_reason": failure_reason}
     with app.begin() as connection:
         row = connection.execute(_END, parameters | causes).mappings().one_or_none()

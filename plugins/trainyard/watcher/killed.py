@@ -131,6 +131,8 @@ def _end_attempts(ended: list[Killed]) -> None:
                     outcome="abandoned",
                     failure_code="task_ended",
                     failure_reason=killed.reason,
+                    # its task may have gone on without this trigger: what it has launched since is not ours to end
+                    only_queued=killed.cluster_id is None,
                 )
         finally:
             app.dispose()

@@ -10,18 +10,20 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from airflow.sdk.exceptions import TaskDeferred
 
 from local_aws.client import LocalAws
 from local_aws.faults.kinds import Throttle
 from trainyard import connections, ledger
 from trainyard.ledger import ClusterId
-from trainyard.watcher import TrainingTrigger, killed, poll
+from trainyard.watcher import AdmissionTrigger, TrainingTrigger, killed, poll
+from trainyard.watcher.base import EmrPollTrigger
 
 if TYPE_CHECKING:
     from conftest import Shop
 
 
-def kill(shop: Shop, trigger: TrainingTrigger, state: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def kill(shop: Shop, trigger: EmrPollTrigger, state: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """The triggerer ends the trigger, and Airflow says how the task stands."""
     states = {shop.run_id: {"hotels.wait_for_training": state}}
     monkeypatch.setattr(killed.RuntimeTaskInstance, "get_task_states", lambda **_: states)
@@ -125,6 +127,23 @@ def test_a_cluster_that_emr_does_not_know_keeps_no_other_alive(
     assert [shop.is_live(triggers[n].cluster_id) for n in (0, 2)] == [False, False]
     states = [ledger.attempts(shop.app, trigger.training_id)[0].state for trigger in triggers]
     assert states == ["ended", "launched", "ended"]
+
+
+def test_a_task_that_has_launched_without_its_old_trigger_keeps_its_cluster(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a clear of what is queued, or with two triggerers: ``create_cluster`` is over by then."""
+    shop.run_cluster("in the way")
+    monkeypatch.setenv("AIRFLOW_VAR_TRAINYARD_ACCOUNT", '{"deployment": "laptop", "max_live_clusters": 1}')
+    with pytest.raises(TaskDeferred) as deferred:
+        shop.create()
+    queued = deferred.value.trigger
+    assert isinstance(queued, AdmissionTrigger)
+    monkeypatch.setenv("AIRFLOW_VAR_TRAINYARD_ACCOUNT", '{"deployment": "laptop"}')
+    cluster_id = shop.create()
+    kill(shop, queued, "success", monkeypatch)
+    assert shop.wait().cluster_id == cluster_id
+    assert [attempt.state for attempt in shop.attempts()] == ["launched"]
 
 
 def test_a_watching_client_that_is_known_is_used_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
