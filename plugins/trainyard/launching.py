@@ -243,8 +243,7 @@ def _launch(clients: Clients, order: Order, inputs: Inputs, attempt: Attempt) ->
         deadline=datetime.now(timezone.utc) + timedelta(minutes=cluster.deadline_minutes),
         comparables=_comparables(clients.app, order),
     )
-    bucket, key = split_uri(order.training.request_uri(attempt.attempt))
-    clients.s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json")
+    # before it is put: where another worker has recorded its own, that one's file must stay as it is
     ledger.record_request(
         clients.app,
         training_id=attempt.training_id,
@@ -252,6 +251,8 @@ def _launch(clients: Clients, order: Order, inputs: Inputs, attempt: Attempt) ->
         request_sha256=Sha256(hashlib.sha256(body).hexdigest()),
         instances=asked,
     )
+    bucket, key = split_uri(order.training.request_uri(attempt.attempt))
+    clients.s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json")
     request = job_flow_request(
         training=order.training, attempt=attempt.attempt, cluster=cluster, code=order.code
     )

@@ -129,6 +129,28 @@ def test_the_request_in_s3_is_the_one_whose_hash_the_ledger_holds(clients: Clien
     assert request["output"] == attempt.output_uri
 
 
+def test_a_late_second_worker_leaves_the_request_of_the_first_as_it_is(
+    aws: Aws, clients: Clients, order: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a heartbeat that was lost while the first waited for its turn to launch."""
+    make_up = launching.make_up
+
+    def overtaken(*about: Any) -> Any:
+        monkeypatch.setattr(launching, "make_up", make_up)
+        first.append(launch_or_resume(clients, order))
+        # the second's deadline, and so its request, is later
+        return make_up(*about)
+
+    first: list[ledger.Attempt] = []
+    monkeypatch.setattr(launching, "make_up", overtaken)
+    with pytest.raises(ledger.LedgerError, match="does not take"):
+        launch_or_resume(clients, order)
+    bucket, key = split_uri(order.training.request_uri(1))
+    body = clients.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    assert hashlib.sha256(body).hexdigest() == first[0].request_sha256
+    assert aws.calls == ["RunJobFlow"]
+
+
 def test_a_retry_resumes_the_live_attempt(aws: Aws, clients: Clients, order: Order) -> None:
     first = launch_or_resume(clients, order)
     assert launch_or_resume(clients, order).cluster_id == first.cluster_id

@@ -180,9 +180,11 @@ def test_a_second_cluster_for_one_attempt_is_refused_and_both_are_named(app: Eng
         ledger.record_launch(app, training_id=ID, attempt=1, cluster_id=ClusterId("j-2"))
 
 
-def test_a_request_is_not_rewritten_under_a_launched_cluster(app: Engine) -> None:
+def test_a_request_is_not_rewritten_under_a_launch_or_a_launched_cluster(app: Engine) -> None:
     allocate(app)
     ledger.record_request(app, training_id=ID, attempt=1, request_sha256=Sha256("a" * 64))
+    with pytest.raises(LedgerError, match="is intended with cluster None"):
+        ledger.record_request(app, training_id=ID, attempt=1, request_sha256=Sha256("b" * 64))
     ledger.record_launch(app, training_id=ID, attempt=1, cluster_id=ClusterId("j-1"))
     with pytest.raises(LedgerError, match="is launched with cluster j-1"):
         ledger.record_request(app, training_id=ID, attempt=1, request_sha256=Sha256("b" * 64))

@@ -138,7 +138,7 @@ _RECORD_REQUEST = text(
     SET request_sha256 = :request_sha256,
         instances = CASE state WHEN 'intended' THEN CAST(:instances AS jsonb) ELSE instances END
     WHERE training_id = :training_id AND attempt = :attempt
-      AND (state = 'intended' OR request_sha256 = :request_sha256)
+      AND (state = 'intended' AND request_sha256 IS NULL OR request_sha256 = :request_sha256)
     RETURNING {_COLUMNS}
     """  # noqa: S608
 )
@@ -274,11 +274,11 @@ def record_request(
     request_sha256: Sha256,
     instances: Sequence[AskedInstances] | None = None,
 ) -> Attempt:
-    """Record what is about to be launched, which may be changed until it is.
+    """Record what is about to be launched, once: another request is another worker's, which may have launched it.
 
     :param request_sha256: of ``request.json``
     :param instances: what the cluster is asked to have; none: not known
-    :raises LedgerError: the attempt is already launched or ended with another request
+    :raises LedgerError: another request is recorded, or the attempt has ended
     """
     asked = None if instances is None else json.dumps([each.model_dump(mode="json") for each in instances])
     values = {"request_sha256": request_sha256, "instances": asked}
