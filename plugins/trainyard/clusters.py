@@ -282,12 +282,22 @@ _OUT_OF_MEMORY = re.compile(
 _NODE_LOST = re.compile(r"lost\*? node|slave lost|node ?lost|exit (code|status):? -100|worker lost", re.I)
 
 
-def classify_end(status: ClusterStatus, *, attempt: int, step: str = "", log: str = "") -> Failure:
+# codes of ends that tell no cause
+_UNKNOWN = frozenset({"unknown", "step_failure", "user_request"})
+
+
+def tells_no_cause(failure_code: str | None) -> bool:
+    """Whether an attempt that ended so ended for an unknown cause."""
+    return failure_code in _UNKNOWN
+
+
+def classify_end(status: ClusterStatus, *, unknown_before: int, step: str = "", log: str = "") -> Failure:
     """The failure of a cluster that did not end well and whose job left no ``failure.json``.
 
     Infrastructure is retried; a mistaken configuration is not, nor is a want of memory, which the same size would meet
     again; an unknown cause is retried once.
 
+    :param unknown_before: how many earlier attempts ended for an unknown cause
     :param step: what EMR says of the failed step
     :param log: the end of the driver's log
     """
@@ -309,4 +319,4 @@ def classify_end(status: ClusterStatus, *, attempt: int, step: str = "", log: st
         )
     if _NODE_LOST.search(f"{step} {log}"):
         return Failure("node_lost", f"{sentence}; the driver's log tells of a lost node", retry=True)
-    return Failure(code, sentence, retry=attempt < 2)
+    return Failure(code if code in _UNKNOWN else "unknown", sentence, retry=unknown_before == 0)

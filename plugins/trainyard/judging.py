@@ -5,6 +5,7 @@ The job's own word comes first, then EMR's. Clients are handed in.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,9 +34,10 @@ class Verdict:
     emr_words: str = ""
 
 
-def judge(attempt: Attempt, *, emr: Any, s3: Any, log: str = "") -> Verdict:
+def judge(attempt: Attempt, *, attempts: Sequence[Attempt], emr: Any, s3: Any, log: str = "") -> Verdict:
     """How the attempt stands; it must have a cluster.
 
+    :param attempts: the training's: an unknown cause is retried once
     :param emr: a boto3 EMR client
     :param s3: a boto3 S3 client
     :param log: the end of the driver's log, if it is known; it may tell what neither job nor EMR did
@@ -54,5 +56,7 @@ def judge(attempt: Attempt, *, emr: Any, s3: Any, log: str = "") -> Verdict:
         sentence = f"{told.sentence}{place} [cluster {cluster_id}]"
         failure = Failure(told.code, sentence, retry=told.code in _RETRIED)
         return Verdict(live=False, failure=failure, told_by_job=True, emr_words=words)
-    failure = clusters.classify_end(status, attempt=attempt.attempt, step=step, log=log)
+    unknown = [each for each in attempts if clusters.tells_no_cause(each.failure_code)]
+    before = sum(each.attempt < attempt.attempt for each in unknown)
+    failure = clusters.classify_end(status, unknown_before=before, step=step, log=log)
     return Verdict(live=False, failure=failure, emr_words=words)

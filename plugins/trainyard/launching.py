@@ -10,7 +10,7 @@ import hashlib
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any, Protocol
@@ -101,9 +101,9 @@ def launch_or_resume(clients: Clients, order: Order) -> Attempt:
     :raises trainyard.clusters.LaunchRefusedError: EMR refused the request; the attempt has ended as failed
     :raises AttemptFailedError: the last attempt failed meanwhile, and not for want of a better cluster
     """
-    last = _last_attempt(clients, order)
-    if last is not None and (last.state != "ended" or last.outcome == "succeeded"):
-        resumed = _resume(clients, last)
+    attempts = ledger.attempts(clients.app, order.training.training_id)
+    if attempts and (attempts[-1].state != "ended" or attempts[-1].outcome == "succeeded"):
+        resumed = _resume(clients, attempts)
         if resumed is not None:
             return resumed
     inputs = _list_inputs(clients.s3, order)
@@ -118,12 +118,14 @@ def launch_or_resume(clients: Clients, order: Order) -> Attempt:
     return _launch(clients, order, inputs, attempt)
 
 
-def replace_awaited(clients: Clients, attempt: Attempt) -> None:
+def replace_awaited(clients: Clients, attempts: Sequence[Attempt]) -> None:
     """End a live attempt that an earlier try of the wait has waited for, so that the training gets a fresh cluster.
 
+    :param attempts: the training's; the last is live
     :raises AttemptFailedError: it failed meanwhile, and not for want of a better cluster
     """
-    verdict = judge(attempt, emr=clients.emr, s3=clients.s3)
+    attempt = attempts[-1]
+    verdict = judge(attempt, attempts=attempts, emr=clients.emr, s3=clients.s3)
     if verdict.live:
         clusters.terminate(clients.emr, ClusterId(str(attempt.cluster_id)))
         superseded = Failure("superseded", "a new try of the task took a fresh cluster", retry=True)
@@ -152,13 +154,9 @@ def give_up_at(order: Order, attempt: Attempt) -> datetime:
     return begun + timedelta(minutes=order.model.cluster.deadline_minutes + GRACE_MINUTES)
 
 
-def _last_attempt(clients: Clients, order: Order) -> Attempt | None:
-    attempts = ledger.attempts(clients.app, order.training.training_id)
-    return attempts[-1] if attempts else None
-
-
-def _resume(clients: Clients, attempt: Attempt) -> Attempt | None:
-    """The attempt, if it is live or ended well; none where a cluster must be launched."""
+def _resume(clients: Clients, attempts: Sequence[Attempt]) -> Attempt | None:
+    """The last attempt, if it is live or ended well; none where a cluster must be launched."""
+    attempt = attempts[-1]
     if attempt.state == "ended":
         return attempt
     if attempt.cluster_id is None:
@@ -166,7 +164,7 @@ def _resume(clients: Clients, attempt: Attempt) -> Attempt | None:
         if found is None:
             return None
         attempt = _record(clients, attempt, found)
-    verdict = judge(attempt, emr=clients.emr, s3=clients.s3)
+    verdict = judge(attempt, attempts=attempts, emr=clients.emr, s3=clients.s3)
     if verdict.live:
         log.info("attempt %d goes on with cluster %s", attempt.attempt, attempt.cluster_id)
         return attempt

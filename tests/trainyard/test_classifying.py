@@ -36,12 +36,12 @@ def end(code: str, reason: str = "", *, error: str = "") -> ClusterStatus:
 def test_want_of_instances_is_mended_by_a_fresh_cluster_however_often(
     status: ClusterStatus, code: str
 ) -> None:
-    failure = classify_end(status, attempt=5)
+    failure = classify_end(status, unknown_before=4)
     assert (failure.code, failure.retry) == (code, True)
 
 
 def test_a_mistaken_configuration_is_not_retried() -> None:
-    failure = classify_end(end("VALIDATION_ERROR", "The subnet subnet-1 does not exist"), attempt=1)
+    failure = classify_end(end("VALIDATION_ERROR", "The subnet subnet-1 does not exist"), unknown_before=0)
     assert (failure.code, failure.retry) == ("validation_error", False)
 
 
@@ -55,7 +55,7 @@ def test_a_mistaken_configuration_is_not_retried() -> None:
     ],
 )
 def test_a_want_of_memory_is_not_retried_at_the_same_size(log: str) -> None:
-    failure = classify_end(end("STEP_FAILURE"), attempt=1, log=log)
+    failure = classify_end(end("STEP_FAILURE"), unknown_before=0, log=log)
     assert (failure.code, failure.retry) == ("out_of_memory", False)
 
 
@@ -63,10 +63,10 @@ def test_a_want_of_memory_is_not_retried_at_the_same_size(log: str) -> None:
     "log", ["Container released on a *lost* node", "ExecutorLostFailure (slave lost)", "Exit status: -100."]
 )
 def test_a_lost_node_is_retried(log: str) -> None:
-    failure = classify_end(end("STEP_FAILURE"), attempt=5, log=log)
+    failure = classify_end(end("STEP_FAILURE"), unknown_before=4, log=log)
     assert (failure.code, failure.retry) == ("node_lost", True)
 
 
 def test_an_unknown_cause_is_retried_once() -> None:
-    assert classify_end(end("STEP_FAILURE"), attempt=1, log="KeyError: 'x'").retry
-    assert not classify_end(end("STEP_FAILURE"), attempt=2, log="KeyError: 'x'").retry
+    assert classify_end(end("STEP_FAILURE"), unknown_before=0, log="KeyError: 'x'").retry
+    assert not classify_end(end("STEP_FAILURE"), unknown_before=1, log="KeyError: 'x'").retry

@@ -95,12 +95,14 @@ class WaitForTraining(EmrStepSensor):
         if event == "success":
             return
         app = AirflowClients(self.portfolio.connections).app
-        attempt = ledger.attempts(app, event["training_id"])[event["attempt"] - 1]
+        attempts = ledger.attempts(app, event["training_id"])
+        attempt = attempts[event["attempt"] - 1]
         clients = AirflowClients(self.portfolio.connections, attempt.aws_conn_id)
         log_uri = model_of(self.portfolio, self.model_name, read_plan(context)).cluster.log_uri
         self._link(app, attempt, log_uri)
         log = self._driver_log(attempt, log_uri)
-        verdict = judge(attempt, emr=clients.emr, s3=clients.s3, log=log.text if log else "")
+        words = log.text if log else ""
+        verdict = judge(attempt, attempts=attempts, emr=clients.emr, s3=clients.s3, log=words)
         failure = verdict.failure
         if verdict.live:
             failure = Failure("overdue", f"cluster {attempt.cluster_id} did not end in time", retry=True)
@@ -146,5 +148,5 @@ class WaitForTraining(EmrStepSensor):
             if attempts[-1].awaited_at is None:
                 return attempts[-1]
             with told_to_airflow(context):
-                replace_awaited(clients, attempts[-1])
+                replace_awaited(clients, attempts)
         return launch_or_defer(self, clients=clients, order=order, context=context)

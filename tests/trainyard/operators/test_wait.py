@@ -90,6 +90,16 @@ def test_an_end_that_nobody_explains_is_retried_once(shop: Shop) -> None:
     assert errors == [AirflowException, AirflowFailException]
 
 
+def test_an_end_that_nobody_explains_is_retried_after_an_attempt_that_ended_otherwise(shop: Shop) -> None:
+    shop.wait()
+    trigger = shop.wait()
+    assert trigger.attempt == 2
+    shop.emr.terminate_job_flows(JobFlowIds=[trigger.cluster_id])
+    with pytest.raises(AirflowException) as error:
+        resumed(shop, trigger)
+    assert error.type is AirflowException
+
+
 def test_the_judged_attempt_is_the_one_that_was_waited_for(shop: Shop) -> None:
     trigger = shop.wait()
     shop.emr.terminate_job_flows(JobFlowIds=[trigger.cluster_id])
