@@ -16,7 +16,9 @@ def check_instances(instances: Mapping[str, Any]) -> None:
 
     Source: https://docs.aws.amazon.com/emr/latest/APIReference/API_JobFlowInstancesConfig.html
     """
-    by_type = any(instances.get(name) for name in ("MasterInstanceType", "InstanceCount"))
+    by_type = any(
+        instances.get(name) for name in ("MasterInstanceType", "SlaveInstanceType", "InstanceCount")
+    )
     ways = [bool(instances.get("InstanceGroups")), bool(instances.get("InstanceFleets")), by_type]
     if sum(ways) != 1:
         raise ValidationError(

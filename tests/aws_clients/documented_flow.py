@@ -1,7 +1,8 @@
-"""The amazon provider's own documented EMR flow, of stock operators only: a DAG file, and a program that runs it once.
+"""The amazon provider's own documented EMR flow, of stock operators only, and a program that runs one of its DAGs once.
 
 https://airflow.apache.org/docs/apache-airflow-providers-amazon/stable/operators/emr/emr.html, in its order: create a
-cluster that is kept alive, modify its step concurrency, add steps, wait for one, terminate, wait for the end.
+cluster that is kept alive, modify its step concurrency, add steps, wait for one, terminate, wait for the end. Beside
+it, a cluster that ends by itself, whose end is waited for from its first moment on.
 `FLOW_DEFERS` says who defers: nobody, the `operators`, or the `sensors`. `FLOW_BUCKET` holds `pi.py`.
 """
 
@@ -108,8 +109,30 @@ with DAG(
     )
     create_job_flow >> modify_cluster >> add_steps >> wait_for_step >> remove_cluster >> check_job_flow
 
+with DAG(
+    "self_ending_flow", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=timezone.utc), catchup=False
+) as self_ending:
+    create_self_ending = EmrCreateJobFlowOperator(
+        task_id="create_job_flow",
+        job_flow_overrides={
+            **JOB_FLOW,
+            "Name": "self-ending-flow",
+            "Instances": {**JOB_FLOW["Instances"], "KeepJobFlowAliveWhenNoSteps": False},
+            "Steps": [spark_step("calculate_pi", 2)],
+        },
+        emr_conn_id=None,
+    )
+    create_self_ending >> EmrJobFlowSensor(
+        task_id="check_job_flow",
+        job_flow_id=create_self_ending.output,
+        poke_interval=1,
+        timeout=240,
+        max_attempts=240,
+        deferrable=SENSORS_DEFER,
+    )
+
 
 if __name__ == "__main__":
-    run = dag.test()
+    run = {each.dag_id: each for each in (dag, self_ending)}[sys.argv[1]].test()
     for task in sorted(run.get_task_instances(), key=lambda instance: instance.start_date):
         sys.stdout.write(f"{task.task_id}={task.state}\n")

@@ -66,6 +66,17 @@ def test_steps_cannot_be_added_to_a_cluster_that_is_over(aws: Any, step: Any) ->
         ({"ScaleDownBehavior": "NEVER"}, "at 'scaleDownBehavior' failed to satisfy constraint"),
         ({"Instances": {"KeepJobFlowAliveWhenNoSteps": True}}, "one and only one of the following"),
         (
+            {
+                "Instances": {
+                    "InstanceGroups": [
+                        {"InstanceRole": "MASTER", "InstanceType": "m5.xlarge", "InstanceCount": 1}
+                    ],
+                    "SlaveInstanceType": "m5.xlarge",
+                }
+            },
+            "one and only one of the following",
+        ),
+        (
             {"Instances": {"HadoopVersion": "3", "MasterInstanceType": "m5.xlarge"}},
             "does not support the member HadoopVersion of RunJobFlow.Instances",
         ),
