@@ -94,12 +94,12 @@ class Change:
     """What a person's word changed.
 
     :param version_id: what serves now
-    :param replaced_version_id: what served before; the same where only the pin changed
+    :param replaced_version_id: what served before, none where nothing did; the same where only the pin changed
     """
 
     name: ModelName
     version_id: int
-    replaced_version_id: int
+    replaced_version_id: int | None
     pinned: bool
 
     @property
@@ -112,7 +112,8 @@ class Change:
         )
         if self.version_id == self.replaced_version_id:
             return f"{self.name}: version {self.version_id} serves, {held}"
-        return f"{self.name}: version {self.version_id} serves instead of version {self.replaced_version_id}, {held}"
+        before = "nothing" if self.replaced_version_id is None else f"version {self.replaced_version_id}"
+        return f"{self.name}: version {self.version_id} serves instead of {before}, {held}"
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,8 @@ def roll_back(
 ) -> Change:
     """Let another version serve, and pin it.
 
-    :param to: the version; none: the one that served before the live one did for the first time
+    :param to: the version, also where nothing serves yet; none: the one that served before the live one did for the
+        first time
     :param once: ``actor`` names one request, such as a DAG run: asked again, what it did the first time is told
     :raises RollbackError: there is no such version, or it serves already
     """
@@ -161,8 +163,9 @@ def roll_back(
         if once and (done := _done_before(connection, name, actor)) is not None:
             return done
         live = _live(connection, name)
-        target = _target(connection, name, live) if to is None else to
+        target = _before(connection, name, live) if to is None else to
         _check_target(connection, name, target, live)
+        replaced = None if live is None else live.version_id
         values = {"actor": actor, "reason": reason, **_parameters(name), "moment": position.moment}
         connection.execute(
             _ACTIVATE,
@@ -170,12 +173,12 @@ def roll_back(
                 **values,
                 "activation_id": position.activation_id + 1,
                 "version_id": target,
-                "replaced_version_id": live.version_id,
+                "replaced_version_id": replaced,
             },
         )
         advance(connection, "activation", "activation_id", position.activation_id + 1)
         _write_pin(connection, name, target, position, pinned=True, actor=actor, reason=reason)
-    return Change(name, version_id=target, replaced_version_id=live.version_id, pinned=True)
+    return Change(name, version_id=target, replaced_version_id=replaced, pinned=True)
 
 
 def set_pin(
@@ -190,6 +193,8 @@ def set_pin(
     with app.begin() as connection:
         position = lock_serving(connection)
         live = _live(connection, name)
+        if live is None:
+            raise _nothing_serves(name)
         done = once and live.pinned_by == actor
         if live.pinned == pinned and not done:
             already = f"pinned already, by {live.pinned_by}" if pinned else "not pinned"
@@ -204,14 +209,20 @@ def _done_before(connection: Connection, name: ModelName, actor: str) -> Change 
     return None if row is None else Change(name, row.version_id, row.replaced_version_id, pinned=True)
 
 
-def _live(connection: Connection, name: ModelName) -> _Live:
+def _live(connection: Connection, name: ModelName) -> _Live | None:
     row = connection.execute(_LIVE, _parameters(name)).mappings().one_or_none()
-    if row is None:
-        raise RollbackError(f"no version of {name} serves")
-    return _Live(**row)
+    return None if row is None else _Live(**row)
 
 
-def _target(connection: Connection, name: ModelName, live: _Live) -> int:
+def _nothing_serves(name: ModelName) -> RollbackError:
+    return RollbackError(
+        f"no version of {name} serves: `trainyard rollback {name} --to VERSION` lets one serve"
+    )
+
+
+def _before(connection: Connection, name: ModelName, live: _Live | None) -> int:
+    if live is None:
+        raise _nothing_serves(name)
     before = connection.execute(_BEFORE, {**_parameters(name), "version_id": live.version_id}).scalar_one()
     if before is None:
         raise RollbackError(
@@ -220,8 +231,8 @@ def _target(connection: Connection, name: ModelName, live: _Live) -> int:
     return int(before)
 
 
-def _check_target(connection: Connection, name: ModelName, target: int, live: _Live) -> None:
-    if target == live.version_id:
+def _check_target(connection: Connection, name: ModelName, target: int, live: _Live | None) -> None:
+    if live is not None and target == live.version_id:
         raise RollbackError(f"version {target} of {name} serves already")
     row = connection.execute(_VERSION, {**_parameters(name), "version_id": target}).one_or_none()
     if row is None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from conftest import Yard
 
 DAY = date(2026, 11, 20)
+TOMORROW = date(2026, 11, 23)
 HOTELS = ModelName("demo", "hotels")
 
 
@@ -70,6 +71,25 @@ def test_a_person_may_let_any_version_serve_even_an_older_one_that_never_did(thr
     assert three.publish(backfill).outcomes[0].status == "recorded"
     assert roll_back(three.app, HOTELS, actor="ada", reason="before the sale", to=4).version_id == 4
     assert three.live() == {"hotels": backfill.training_id}
+
+
+def test_a_person_may_let_a_first_version_serve_that_its_gate_held_back(yard: Yard) -> None:
+    infeasible = {"threshold_rule": {"rule": "precision_at_least", "feasible": False}}
+    (outcome,) = yard.publish(yard.succeeded("hotels", metrics=infeasible)).outcomes
+    assert (outcome.status, yard.live()) == ("held_back", {})
+    with pytest.raises(RollbackError, match=r"no version of demo.hotels serves: `trainyard rollback .* --to"):
+        set_pin(yard.app, HOTELS, pinned=True, actor="ada", reason="any")
+    change = roll_back(yard.app, HOTELS, actor="ada", reason="good enough to begin", to=1, once=True)
+    assert change.sentence.startswith("demo.hotels: version 1 serves instead of nothing, pinned")
+    assert roll_back(yard.app, HOTELS, actor="ada", reason="again", to=1, once=True) == change
+    (model,) = live_models(yard.app)
+    assert (model.version_id, model.actor, model.replaced_version_id, model.pinned) == (1, "ada", None, True)
+    (next_night,) = yard.publish(yard.succeeded("hotels", run="2", data_date=TOMORROW)).outcomes
+    assert (next_night.status, next_night.decision_code) == ("recorded", "pinned")
+    set_pin(yard.app, HOTELS, pinned=False, actor="ada", reason="the night's may serve")
+    published(yard, 9)
+    assert live_version(yard) == 3
+    assert roll_back(yard.app, HOTELS, actor="ada", reason="worse").version_id == 1
 
 
 @pytest.mark.parametrize(
