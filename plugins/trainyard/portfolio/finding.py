@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 from trainyard.portfolio import fields
 from trainyard.portfolio.construct import Path as FieldPath
 from trainyard.portfolio.mistakes import Mistake
-from trainyard.portfolio.rules import CONFLICT, REFUSED
+from trainyard.portfolio.rules import CONFLICT, REFUSED, Value
 from trainyard.portfolio.schema import accepted
 from trainyard.portfolio.source import Source
 from trainyard.portfolio.variants import BY_FIELD
@@ -112,6 +112,10 @@ class Findings:
             path = path[:-1] if path[-1] == "[key]" else path
             said = said or fields.accepted_key(path[:-1])
             self._note(self._source.key_line(path) or 0, path, _shown(path[-1]), "is not accepted", said)
+            return
+        if isinstance(error["input"], Value):
+            # nobody wrote it: it is a default that other values of the model rule out
+            self.add(path, None, "is missing", said)
             return
         self.refused(path, error["input"], said or _accepted(location))
 

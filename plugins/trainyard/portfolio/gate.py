@@ -7,9 +7,9 @@ from datetime import timedelta
 from difflib import get_close_matches
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
-from trainyard.portfolio.rules import Value, keys, refuse, says
+from trainyard.portfolio.rules import Value, conflict, keys, refuse, says
 
 # what metrics.json holds of the test split: docs/training-folder.md
 METRICS = (
@@ -26,6 +26,16 @@ METRICS = (
     ),
     *("recall", "recall_at_10_percent", "recall_at_1_percent", "recall_at_5_percent", "rows"),
     *("true_negatives", "true_positives", "weighted_rows"),
+)
+# those of probabilities, which margins have none of
+OF_PROBABILITIES = (
+    *(
+        "brier_score",
+        "expected_calibration_error",
+        "log_loss",
+        "normalized_log_loss",
+        "predicted_over_observed",
+    ),
 )
 WARNINGS = (
     *("bad_lines_skipped", "base_rate_drift", "champion_not_comparable", "champion_unreadable"),
@@ -121,6 +131,21 @@ class Gate(Value):
     def compares(self) -> bool:
         """Whether any rule needs an older version on the same rows."""
         return self.margin is not None or self.max_positive_rate_change is not None
+
+
+def check_gate(gate: Gate, info: ValidationInfo) -> Gate:
+    """Refuse rules about probabilities where the scores are none: each night would end as inconclusive."""
+    learner, calibration = info.data.get("learner"), info.data.get("calibration")
+    if learner is None or calibration is None or learner.has_probabilities or calibration != "none":
+        return gate
+    bound = [name for name in gate.bounds if name in OF_PROBABILITIES]
+    if gate.margin is None and not bound:
+        return gate
+    wanted = ["margin: null"] if gate.margin is not None else []
+    wanted += [f"no bound on {', '.join(bound)}"] if bound else []
+    raise conflict(
+        f"{' and '.join(wanted)}, or a calibration: {learner.name} has no probabilities without one, so no log loss"
+    )
 
 
 class Approval(Value):

@@ -22,7 +22,7 @@ from trainyard.portfolio.decisions import (
     check_calibration,
     check_threshold,
 )
-from trainyard.portfolio.gate import Age, Approval, Gate
+from trainyard.portfolio.gate import Age, Approval, Gate, check_gate
 from trainyard.portfolio.inputs import Inputs, check_group_key
 from trainyard.portfolio.learners import Learner
 from trainyard.portfolio.rules import (
@@ -115,7 +115,11 @@ class Model(Value):
         default=FixedThreshold(),
         description="From which score on a row is decided for: by a rule, chosen on validation; only fixed needs none.",
     )
-    gate: Gate = Field(default=Gate(), description="What a trained model must show before it serves.")
+    gate: Annotated[Gate, AfterValidator(check_gate)] = Field(
+        default=Gate(),
+        validate_default=True,
+        description="What a trained model must show before it serves.",
+    )
     fresh_within: Age | None = Field(
         default=None,
         description="How old the data of what serves may be when the run ends, counted from the end of its data"

@@ -235,6 +235,35 @@ def test_a_files_name_must_do_as_the_portfolios_too(tmp_path, smallest):
         load_portfolio(path)
 
 
+MARGINS = "    learner: {name: LinearSVC, params: {regParam: 0.01}}\n"
+NO_PROBABILITIES = "or a calibration: LinearSVC has no probabilities without one, so no log loss"
+
+
+@pytest.mark.parametrize(
+    ("gate", "said"),
+    [
+        ("", f"gate: is missing; margin: null, {NO_PROBABILITIES}"),
+        (
+            "    gate: {margin: null, bounds: {auc: {min: 0.6}, brier_score: {max: 0.2}}}\n",
+            f" is not accepted; no bound on brier_score, {NO_PROBABILITIES}",
+        ),
+        (
+            "    gate: {bounds: {log_loss: {max: 0.4}}}\n",
+            f" is not accepted; margin: null and no bound on log_loss, {NO_PROBABILITIES}",
+        ),
+    ],
+)
+def test_a_gate_asks_for_no_probabilities_where_scores_are_margins(mistakes, smallest, gate, said):
+    (found,) = mistakes(smallest + MARGINS + gate)
+    assert ": model hotels, gate: " in found
+    assert found.endswith(said)
+
+
+def test_a_gate_of_margins_may_bound_what_needs_no_probability(load, smallest):
+    gate = "    gate: {margin: null, max_positive_rate_change: 0.2, bounds: {auc: {min: 0.6}}}\n"
+    assert load(smallest + MARGINS + gate)
+
+
 def test_a_regularization_must_be_stated(mistakes, smallest):
     (found,) = mistakes(smallest.replace("      regParam: 0.01\n", "      maxIter: 5\n"))
     assert found.endswith("model hotels, learner.params.regParam: is missing; a number of at least 0")
