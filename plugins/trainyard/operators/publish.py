@@ -23,6 +23,8 @@ from trainyard.training import Training
 
 log = logging.getLogger(__name__)
 
+_LEFT_OUT = NotLaunched("left_out", "The run was asked for other models of the portfolio only.", skipped=True)
+
 
 class Publish(BaseOperator):
     """Publishes what the run's trainings left, all in one switch; succeeds once what is good is published.
@@ -39,18 +41,22 @@ class Publish(BaseOperator):
         clients = AirflowClients(self.portfolio.connections)
         dag_run = context["dag_run"]
         trainings = [training_of(self.portfolio, name, plan, dag_run) for name in plan.models]
+        left_out = sorted({*self.portfolio.models} - {*plan.models})
         report = publish_run(
             app=clients.app,
             analytics=clients.analytics,
             s3=clients.s3,
-            trainings=trainings,
+            trainings=[
+                *trainings,
+                *(training_of(self.portfolio, name, plan, dag_run) for name in left_out),
+            ],
             dag_id=dag_run.dag_id,
             run_id=dag_run.run_id,
             data_date=plan.data_date,
             portfolio=self.portfolio.name,
             activate=plan.publish,
             policy=policy_of(self.portfolio, plan, read_answer(context)),
-            not_launched=_not_launched(context, clients.app, trainings),
+            not_launched=_not_launched(context, clients.app, trainings) | dict.fromkeys(left_out, _LEFT_OUT),
         )
         assets.tell_activated(context, portfolio=self.portfolio.name, report=report)
         return _told(report, plan) | {"stale": _stale(clients, self.portfolio, plan)}
@@ -76,7 +82,9 @@ def _stale(clients: AirflowClients, portfolio: Portfolio, plan: RunPlan) -> dict
 
 
 def _told(report: RunReport, plan: RunPlan) -> dict[str, Any]:
-    for outcome in report.outcomes:
+    """Of the chosen models: the run's colour is theirs."""
+    outcomes = [outcome for outcome in report.outcomes if outcome.model in plan.models]
+    for outcome in outcomes:
         log.info("%s: %s, %s", outcome.model, outcome.status, outcome.sentence)
     return {
         "data_date": plan.data_date.isoformat(),
@@ -90,6 +98,6 @@ def _told(report: RunReport, plan: RunPlan) -> dict[str, Any]:
                 "decision_code": outcome.decision_code,
                 "sentence": outcome.sentence,
             }
-            for outcome in report.outcomes
+            for outcome in outcomes
         ],
     }

@@ -102,12 +102,10 @@ def test_a_skipped_model_is_known_and_is_no_failure(yard: Yard) -> None:
         data_date=TODAY,
         portfolio="demo",
         activate=True,
-        not_launched={
-            "hotels": NotLaunched("unchanged", "Its input is that of the day before.", skipped=True)
-        },
+        not_launched={"hotels": NotLaunched("left_out", "The run was asked for others.", skipped=True)},
     )
     assert report.outcomes[0].status == "skipped"
-    assert yard.rows("SELECT outcome, failure_code FROM analytics.training") == [("skipped", "unchanged")]
+    assert yard.rows("SELECT outcome, failure_code FROM analytics.training") == [("skipped", "left_out")]
     assert yard.rows("SELECT count(*) FROM analytics.failures") == [(0,)]
 
 
