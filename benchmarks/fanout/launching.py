@@ -7,7 +7,6 @@ training has ended, steps of five seconds and all, against what the limit alone 
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 
 from benchmarks.fanout import dag_files
@@ -38,7 +37,7 @@ def measure(scratch: Path, models: int) -> dict[str, Figure]:
         tasks = [task for task in _tasks(running, run_id) if "." in task["task_id"]]
         began = parse_time(run["start_date"])
         launches = running.aws.calls(operation="RunJobFlow")
-        done = [datetime.fromisoformat(call["at"]) for call in launches if call["status"] == 200]
+        done = [parse_time(call["at"]) for call in launches if call["status"] == 200]
         ended = max(parse_time(task["end_date"]) for task in tasks)
         took = (max(done) - min(done)).total_seconds()
         trained = (ended - began).total_seconds()

@@ -16,6 +16,7 @@ from benchmarks.fanout import dag_files
 from benchmarks.fanout.stage import Setting, Stage, stage
 from benchmarks.fanout.whole_run import UNPACED
 from benchmarks.figures import Figure
+from trainyard.laptop.airflow_api import parse_time
 
 # longer than any launching and waiting takes
 _STEP_SECONDS = 24 * 3600
@@ -85,7 +86,7 @@ def _watch(running: Stage) -> Waited:
     after = _cpu_seconds(triggerer)
     calls: dict[str, int] = {}
     for call in running.aws.calls():
-        if began <= datetime.fromisoformat(call["at"]) < ends:
+        if began <= parse_time(call["at"]) < ends:
             calls[call["operation"]] = calls.get(call["operation"], 0) + 1
     return Waited(calls, _memory_mb(triggerer), after - before)
 
