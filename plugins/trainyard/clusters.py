@@ -10,14 +10,14 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from trainyard.ledger import ClusterId
+from trainyard.ledger import ClusterId, Listing
 
 LIVE_STATES = ("STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING")
 ACTIVE_STATES = (*LIVE_STATES, "TERMINATING")
@@ -44,6 +44,7 @@ class ClusterStatus:
     """One cluster's state, as ListClusters and DescribeCluster both give it.
 
     :param error_code: of EMR's first error detail, such as INTERNAL_ERROR_EC2_INSUFFICIENT_CAPACITY_AZ
+    :param account: account and region, such as 123456789012/eu-west-1
     """
 
     cluster_id: ClusterId
@@ -51,6 +52,7 @@ class ClusterStatus:
     reason_code: str
     reason: str
     error_code: str = ""
+    account: str = ""
 
     @property
     def words(self) -> str:
@@ -115,7 +117,14 @@ def status_of(cluster: Mapping[str, Any]) -> ClusterStatus:
         reason_code=reason.get("Code", ""),
         reason=reason.get("Message", ""),
         error_code=errors[0].get("ErrorCode", ""),
+        account=_account(cluster.get("ClusterArn", "")),
     )
+
+
+def _account(arn: str) -> str:
+    """Account and region of ``arn:aws:elasticmapreduce:REGION:ACCOUNT:cluster/ID``."""
+    parts = arn.split(":")
+    return f"{parts[4]}/{parts[3]}" if len(parts) > 5 else ""
 
 
 def describe(emr: Any, cluster_id: ClusterId) -> ClusterStatus:
@@ -145,10 +154,17 @@ def launch(emr: Any, request: Mapping[str, Any]) -> ClusterId:
         raise
 
 
-def active_cluster_ids(emr: Any) -> frozenset[ClusterId]:
+def active_clusters(emr: Any) -> list[ClusterStatus]:
     """The clusters of the account and region that hold instances, whoever launched them."""
     pages = emr.get_paginator("list_clusters").paginate(ClusterStates=list(ACTIVE_STATES))
-    return frozenset(ClusterId(cluster["Id"]) for page in pages for cluster in page["Clusters"])
+    return [status_of(cluster) for page in pages for cluster in page["Clusters"]]
+
+
+def listing_of(aws_conn_id: str, began_at: datetime, active: Iterable[ClusterStatus]) -> Listing:
+    """What a whole listing of the active clusters says of the account and region."""
+    listed = list(active)
+    account = next((status.account for status in listed if status.account), None)
+    return Listing(aws_conn_id, began_at, frozenset(status.cluster_id for status in listed), account)
 
 
 def live_clusters(emr: Any) -> list[ActiveCluster]:

@@ -24,7 +24,7 @@ from trainyard.inputs import InputObject, list_input
 from trainyard.instances import Prices
 from trainyard.job_flow import JobCode, job_flow_request
 from trainyard.judging import judge
-from trainyard.ledger import Attempt, ClusterId, Limits, Listing, Pace, Reservation
+from trainyard.ledger import Attempt, ClusterId, Limits, Pace, Reservation
 from trainyard.portfolio import GRACE_MINUTES, Model
 from trainyard.publishing import find_comparables
 from trainyard.request import Comparables, Inputs, Lineage, training_request
@@ -220,10 +220,10 @@ def _admitted(clients: Clients, order: Order, attempt: Attempt) -> bool:
         with ledger.listing_lock(app):
             if ledger.listed_seconds_ago(app, aws_conn_id) > _LISTED_JUST_NOW_SECONDS:
                 began_at = datetime.now(timezone.utc)
-                listed = clusters.active_cluster_ids(clients.emr)
-                ledger.record_listing(app, Listing(aws_conn_id, began_at, listed))
+                active = clusters.active_clusters(clients.emr)
+                ledger.record_listing(app, clusters.listing_of(aws_conn_id, began_at, active))
     key = (attempt.training_id, attempt.attempt)
-    return key in ledger.admit(app, limits=order.terms.limits, asking=[key])
+    return key in ledger.admit(app, limits=order.terms.limits, aws_conn_id=aws_conn_id, asking=[key])
 
 
 def _launch(clients: Clients, order: Order, inputs: Inputs, attempt: Attempt) -> Attempt:

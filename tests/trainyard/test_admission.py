@@ -29,7 +29,15 @@ def app(database_url: str) -> Iterator[Engine]:
     app.dispose()
 
 
-def queue(app: Engine, name: str, *, day: int = 1, vcpus: int | None = None, priority: int = 0) -> Key:
+def queue(
+    app: Engine,
+    name: str,
+    *,
+    day: int = 1,
+    vcpus: int | None = None,
+    priority: int = 0,
+    aws_conn_id: str = "aws",
+) -> Key:
     portfolio, _, model = name.rpartition(".")
     training = Training(
         deployment="laptop",
@@ -41,13 +49,19 @@ def queue(app: Engine, name: str, *, day: int = 1, vcpus: int | None = None, pri
         output_root="s3://bucket/models",
     )
     reservation = Reservation(vcpus=vcpus, priority=priority, queued=True)
-    attempt = ledger.allocate(app, training=training, aws_conn_id="aws", reservation=reservation)
+    attempt = ledger.allocate(app, training=training, aws_conn_id=aws_conn_id, reservation=reservation)
     return attempt.training_id, attempt.attempt
 
 
-def admit(app: Engine, *keys: Key, clusters: int | None = None, vcpus: int | None = None) -> set[Key]:
+def admit(
+    app: Engine,
+    *keys: Key,
+    clusters: int | None = None,
+    vcpus: int | None = None,
+    aws_conn_id: str = "aws",
+) -> set[Key]:
     limits = Limits(max_live_clusters=clusters, max_vcpus=vcpus)
-    return set(ledger.admit(app, limits=limits, asking=list(keys)))
+    return set(ledger.admit(app, limits=limits, aws_conn_id=aws_conn_id, asking=list(keys)))
 
 
 def launch(app: Engine, key: Key) -> ClusterId:
@@ -56,9 +70,15 @@ def launch(app: Engine, key: Key) -> ClusterId:
     return cluster_id
 
 
-def listed(app: Engine, *cluster_ids: ClusterId, seconds_ahead: float = 0) -> None:
+def listed(
+    app: Engine,
+    *cluster_ids: ClusterId,
+    seconds_ahead: float = 0,
+    aws_conn_id: str = "aws",
+    account: str | None = None,
+) -> None:
     began_at = datetime.now(timezone.utc) + timedelta(seconds=seconds_ahead)
-    ledger.record_listing(app, Listing("aws", began_at, frozenset(cluster_ids)))
+    ledger.record_listing(app, Listing(aws_conn_id, began_at, frozenset(cluster_ids), account))
 
 
 def test_of_twenty_launchers_at_one_slot_one_wins(app: Engine) -> None:
@@ -133,9 +153,62 @@ def test_a_cluster_that_gives_its_instances_back_counts_for_as_long_as_it_is_lis
     assert admit(app, second, vcpus=8) == {second}
 
 
+def test_a_cluster_that_we_ended_before_it_was_listed_counts_until_a_listing_would_have_it(
+    app: Engine,
+) -> None:
+    first, second = queue(app, "first"), queue(app, "second")
+    listed(app)
+    admit(app, first, clusters=1)
+    launch(app, first)
+    ledger.end(app, training_id=first[0], attempt=1, outcome="abandoned")
+    assert admit(app, second, clusters=1) == set()
+    listed(app, seconds_ahead=121)
+    assert admit(app, second, clusters=1) == {second}
+
+
+def test_what_another_connection_listed_long_ago_blocks_nobody(app: Engine) -> None:
+    """Its portfolio has ended for the day, or the connection was renamed: nobody lists by it any more."""
+    ours = [queue(app, f"model_{number}", aws_conn_id="first") for number in range(3)]
+    assert admit(app, *ours, clusters=5, aws_conn_id="first") == set(ours)
+    clusters = [launch(app, key) for key in ours]
+    others = (ClusterId("j-ANOTHERS"), ClusterId("j-SOMEBODYELSES"))
+    listed(app, *clusters, *others, seconds_ahead=-36_000, aws_conn_id="first", account="1/eu-west-1")
+    for key in ours:
+        ledger.end(app, training_id=key[0], attempt=1, outcome="succeeded")
+    waiting = queue(app, "hotels", aws_conn_id="second")
+    listed(app, aws_conn_id="second")
+    assert admit(app, waiting, clusters=1, aws_conn_id="second") == {waiting}
+
+
+def test_each_account_and_region_has_its_own_cap(app: Engine) -> None:
+    first = queue(app, "first", vcpus=8, aws_conn_id="first")
+    second = queue(app, "second", vcpus=8, aws_conn_id="second")
+    listed(app, ClusterId("j-A"), aws_conn_id="first", account="1/eu-west-1")
+    listed(app, ClusterId("j-B"), aws_conn_id="second", account="2/eu-west-1")
+    assert admit(app, first, clusters=2, vcpus=8, aws_conn_id="first") == {first}
+    assert admit(app, second, clusters=2, vcpus=8, aws_conn_id="second") == {second}
+
+
+@pytest.mark.parametrize("account", ["1/eu-west-1", None])
+def test_two_connections_to_one_account_and_region_or_to_who_knows_which_share_its_cap(
+    app: Engine, account: str | None
+) -> None:
+    """Before EMR lists what one of them launches, the other must know of it."""
+    first = queue(app, "first", aws_conn_id="first")
+    second = queue(app, "second", aws_conn_id="second")
+    listed(app, aws_conn_id="first", account=account)
+    listed(app, aws_conn_id="second", account="1/eu-west-1")
+    assert admit(app, first, clusters=1, aws_conn_id="first") == {first}
+    assert admit(app, second, clusters=1, aws_conn_id="second") == set()
+    launch(app, first)
+    assert admit(app, second, clusters=1, aws_conn_id="second") == set()
+    listed(app, seconds_ahead=121, aws_conn_id="second")
+    assert admit(app, second, clusters=1, aws_conn_id="second") == {second}
+
+
 def test_one_that_does_not_ask_any_more_holds_nobody_up(app: Engine) -> None:
     gone, waiting = queue(app, "gone", priority=9), queue(app, "waiting")
-    ledger.admit(app, limits=Limits(max_live_clusters=1), asking=[])
+    admit(app, clusters=1)
     assert admit(app, waiting, clusters=1) == {waiting}
     assert ledger.attempts(app, gone[0])[0].state == "queued"
 

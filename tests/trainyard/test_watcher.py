@@ -17,10 +17,10 @@ import pytest
 from airflow.triggers.base import BaseEventTrigger, TaskSuccessEvent, TriggerEvent
 from airflow.triggers.shared_stream import SharedStreamManager
 from botocore.exceptions import EndpointConnectionError
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from trainyard import connections, databases, ledger
-from trainyard.clusters import active_cluster_ids
+from trainyard.clusters import active_clusters
 from trainyard.ledger import ClusterId
 from trainyard.training import Training, TrainingId
 from trainyard.watcher import AdmissionTrigger, InputTrigger, TrainingTrigger, poll
@@ -214,6 +214,10 @@ def test_who_waits_for_a_slot_gets_it_by_the_poll_that_all_share(
 
     asyncio.run(both())
     assert [ledger.attempts(app, item.training_id)[0].state for item in waiting] == ["ended", "intended"]
+    with app.connect() as connection:
+        account = connection.execute(text("SELECT account FROM operations.listing")).scalar_one()
+    # as local_aws's ARNs have it
+    assert account.endswith("/us-east-1")
     assert set(calls) == {"ListClusters"}
 
 
@@ -255,7 +259,7 @@ def test_many_that_have_ended_are_found_by_the_page_and_not_one_by_one(
 
 def until_gone(emr: Any, cluster_ids: set[ClusterId]) -> None:
     give_up_at = time.monotonic() + 30
-    while cluster_ids & active_cluster_ids(emr):
+    while cluster_ids & {status.cluster_id for status in active_clusters(emr)}:
         assert time.monotonic() < give_up_at, "the clusters were not terminated"
         time.sleep(0.05)
 

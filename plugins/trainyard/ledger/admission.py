@@ -1,7 +1,11 @@
-"""Who may launch: the account's limits held over all DAGs, runs and backfills, in one locked transaction.
+"""Who may launch: the limits of an account and region held over all DAGs and runs, in one locked transaction.
 
 Live is what EMR lists plus what the ledger has reserved: EMR's lists lag behind launches and tell no sizes, and the
 ledger knows nothing of clusters that others launched. Every doubt counts as live.
+
+Who asks brings what EMR has just listed by its own connection, which is all of that account and region: no other
+connection's listing is read for what is live in it, however old or young. What other connections have under way counts
+unless their listings show another account or region.
 """
 
 from __future__ import annotations
@@ -27,7 +31,7 @@ _LIST_LAG_SECONDS = 120
 
 @dataclass(frozen=True)
 class Limits:
-    """What may be live at once in the account; none: EMR's own limits hold."""
+    """What may be live at once in an account and region; none: EMR's own limits hold."""
 
     max_live_clusters: int | None = None
     max_vcpus: int | None = None
@@ -49,11 +53,13 @@ class Listing:
     """The active clusters that a whole ListClusters named, whoever launched them.
 
     :param began_at: aware; before the first page was asked for
+    :param account: account and region, by the clusters' ARNs; none where there was no cluster to tell
     """
 
     aws_conn_id: str
     began_at: datetime
     cluster_ids: frozenset[ClusterId]
+    account: str | None = None
 
 
 @dataclass(frozen=True)
@@ -81,9 +87,11 @@ _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('trainyard.admission
 
 _RECORD_LISTING = text(
     """
-    INSERT INTO operations.listing AS old (aws_conn_id, began_at, cluster_ids)
-    VALUES (:aws_conn_id, :began_at, :cluster_ids)
-    ON CONFLICT (aws_conn_id) DO UPDATE SET began_at = excluded.began_at, cluster_ids = excluded.cluster_ids
+    INSERT INTO operations.listing AS old (aws_conn_id, began_at, cluster_ids, account)
+    VALUES (:aws_conn_id, :began_at, :cluster_ids, :account)
+    ON CONFLICT (aws_conn_id) DO UPDATE
+    SET began_at = excluded.began_at, cluster_ids = excluded.cluster_ids,
+        account = coalesce(excluded.account, old.account)
     WHERE old.began_at < excluded.began_at
     """
 )
@@ -104,33 +112,42 @@ _ASK = text(
     """
 )
 
+# the listing of the connection that slots are given out for, if there is one yet
+_MINE = "(SELECT (SELECT l FROM operations.listing l WHERE l.aws_conn_id = :aws_conn_id) AS listing) AS mine"
+
+# the queues of two connections to one account and region are one
 _QUEUE = text(
-    """
+    f"""
     SELECT training_id, attempt, portfolio, priority, coalesce(vcpus, 0) AS vcpus, queued_at
-    FROM operations.attempt
+    FROM {_MINE}, operations.attempt a LEFT JOIN operations.listing l USING (aws_conn_id)
     WHERE state = 'queued' AND asked_at > clock_timestamp() - make_interval(secs => :silent)
-    """
+      AND (a.aws_conn_id = :aws_conn_id OR l.account = (mine.listing).account)
+    """  # noqa: S608
 )
 
 # A launched cluster that a listing young enough to have it does not name has gone. One that the ledger has ended is
-# live for as long as it is listed: its instances are being given back.
+# live for as long as it is listed, and where we ended it, until a listing would have it: its instances are being given
+# back.
 _OURS = text(
-    """
+    f"""
     SELECT a.portfolio, count(*) AS clusters, coalesce(sum(a.vcpus), 0) AS vcpus
-    FROM operations.attempt a LEFT JOIN operations.listing l USING (aws_conn_id)
-    WHERE (a.state = 'intended' AND a.reserved_at > clock_timestamp() - make_interval(secs => :reserved))
-       OR a.cluster_id = ANY(l.cluster_ids)
-       OR (a.state = 'launched'
-           AND (l.began_at IS NULL OR a.launched_at > l.began_at - make_interval(secs => :lag)))
+    FROM {_MINE}, operations.attempt a LEFT JOIN operations.listing l USING (aws_conn_id)
+    WHERE a.cluster_id = ANY((mine.listing).cluster_ids)
+       OR (a.aws_conn_id = :aws_conn_id OR l.account = (mine.listing).account) IS NOT FALSE
+          AND ((a.state = 'intended' AND a.reserved_at > clock_timestamp() - make_interval(secs => :reserved))
+               OR (a.state = 'launched' AND (mine.listing).began_at IS NULL)
+               OR ((a.state = 'launched' OR (a.state = 'ended' AND a.outcome = 'abandoned'))
+                   AND a.launched_at > (mine.listing).began_at - make_interval(secs => :lag)))
     GROUP BY a.portfolio
-    """
+    """  # noqa: S608
 )
 
 _OTHERS = text(
     """
-    SELECT count(DISTINCT listed.id)
+    SELECT count(*)
     FROM operations.listing l CROSS JOIN LATERAL unnest(l.cluster_ids) AS listed (id)
-    WHERE NOT EXISTS (SELECT FROM operations.attempt a WHERE a.cluster_id = listed.id)
+    WHERE l.aws_conn_id = :aws_conn_id
+      AND NOT EXISTS (SELECT FROM operations.attempt a WHERE a.cluster_id = listed.id)
     """
 )
 
@@ -162,6 +179,7 @@ def record_listing(app: Engine, listing: Listing) -> None:
                 "aws_conn_id": listing.aws_conn_id,
                 "began_at": listing.began_at,
                 "cluster_ids": sorted(listing.cluster_ids),
+                "account": listing.account,
             },
         )
 
@@ -182,10 +200,11 @@ def listing_lock(app: Engine) -> Iterator[None]:
 
 
 def admit(
-    app: Engine, *, limits: Limits, asking: Sequence[tuple[TrainingId, int]]
+    app: Engine, *, limits: Limits, aws_conn_id: str, asking: Sequence[tuple[TrainingId, int]]
 ) -> frozenset[tuple[TrainingId, int]]:
-    """Give out the free slots, in the queue's order, and say which of those that ask wait no more.
+    """Give out the free slots of an account and region, in the queue's order; say which of those that ask wait no more.
 
+    :param aws_conn_id: of those that ask; what EMR lists by it must have been recorded just now
     :param asking: training id and attempt of tasks that are there to launch; one that has not asked for two minutes
         loses its turn until it asks again
     :returns: those of ``asking`` that are reserved, or that need not be since they have ended
@@ -195,7 +214,7 @@ def admit(
         # a statement of its own: the next one's snapshot must be younger than the lock
         connection.execute(_LOCK)
         connection.execute(_ASK, ours)
-        chosen = choose(_queue(connection), _live(connection), limits)
+        chosen = choose(_queue(connection, aws_conn_id), _live(connection, aws_conn_id), limits)
         connection.execute(
             _RESERVE,
             {
@@ -233,14 +252,15 @@ def choose(queue: Sequence[Queued], live: Live, limits: Limits) -> list[Queued]:
     return chosen
 
 
-def _queue(connection: Connection) -> list[Queued]:
-    rows = connection.execute(_QUEUE, {"silent": _SILENT_SECONDS}).mappings()
+def _queue(connection: Connection, aws_conn_id: str) -> list[Queued]:
+    rows = connection.execute(_QUEUE, {"aws_conn_id": aws_conn_id, "silent": _SILENT_SECONDS}).mappings()
     return [Queued(**row) for row in rows]
 
 
-def _live(connection: Connection) -> Live:
-    ours = connection.execute(_OURS, {"reserved": _RESERVED_SECONDS, "lag": _LIST_LAG_SECONDS}).all()
-    others = int(connection.execute(_OTHERS).scalar_one())
+def _live(connection: Connection, aws_conn_id: str) -> Live:
+    bounds = {"reserved": _RESERVED_SECONDS, "lag": _LIST_LAG_SECONDS}
+    ours = connection.execute(_OURS, {"aws_conn_id": aws_conn_id, **bounds}).all()
+    others = int(connection.execute(_OTHERS, {"aws_conn_id": aws_conn_id}).scalar_one())
     return Live(
         clusters=sum(row.clusters for row in ours) + others,
         vcpus=sum(row.vcpus for row in ours),

@@ -136,15 +136,15 @@ async def _round(emr: Any, aws_conn_id: str, group: Group, seconds: float) -> As
     """Every active cluster, then each watched one that is not among them, then the free slots."""
     began_at = datetime.now(timezone.utc)
     awaited = {item.cluster_id: item for item in group.awaited.values()}
-    listed: set[ClusterId] = set()
+    listed: dict[ClusterId, ClusterStatus] = {}
     async for page in _pages(emr, seconds, ClusterStates=list(ACTIVE_STATES)):
-        listed |= page.keys()
+        listed |= page
         yield Sighting(page)
     gone = [item for cluster_id, item in awaited.items() if cluster_id not in listed]
     async for sighting in _ended(emr, gone, seconds):
         yield sighting
     if group.asking:
-        listing = Listing(aws_conn_id=aws_conn_id, began_at=began_at, cluster_ids=frozenset(listed))
+        listing = clusters.listing_of(aws_conn_id, began_at, listed.values())
         yield Sighting(admitted=await asyncio.to_thread(_admit, listing, list(group.asking.values())))
 
 
@@ -194,7 +194,8 @@ def _admit(listing: Listing, asking: Iterable[Asking]) -> frozenset[tuple[Traini
             app = connections.database(app_db)
             try:
                 ledger.record_listing(app, listing)
-                admitted |= ledger.admit(app, limits=connections.account().limits, asking=keys)
+                limits = connections.account().limits
+                admitted |= ledger.admit(app, limits=limits, aws_conn_id=listing.aws_conn_id, asking=keys)
             finally:
                 app.dispose()
         except Exception:

@@ -92,7 +92,7 @@ def test_a_task_that_finds_its_cluster_running_has_no_use_for_prices(
 def test_a_model_without_a_slot_waits_and_launches_once_it_has_one(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    live = clusters.active_cluster_ids(shop.emr)
+    live = frozenset(status.cluster_id for status in clusters.active_clusters(shop.emr))
     capped(monkeypatch, max_live_clusters=max(1, len(live)), max_vcpus=6)
     ledger.record_listing(
         shop.app, Listing("aws_default", datetime.now(timezone.utc), live or frozenset({"j-1"}))
