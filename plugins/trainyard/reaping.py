@@ -7,8 +7,8 @@ nobody owns it, or where it is over age, whoever owns it. Where runs cannot be r
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any, Protocol
 
@@ -53,32 +53,41 @@ class Stray:
     why: str
 
 
-def find_strays(*, app: Engine, emr: Any, deployment: str, runs: Runs) -> list[Stray]:
-    """The deployment's clusters of one account and region that outlived their need.
+@dataclass
+class Reaped:
+    """What became of the strays of one account and region.
+
+    :param strays: those that were ended, or would be
+    :param failures: of each cluster that could not be looked at or ended, a sentence
+    """
+
+    strays: list[Stray] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+
+def reap(*, app: Engine, emr: Any, deployment: str, runs: Runs, dry_run: bool) -> Reaped:
+    """End the deployment's clusters of one account and region that outlived their need.
+
+    One that cannot be looked at or ended does not keep the others.
 
     :param emr: a boto3 EMR client; one ListClusters, and a DescribeCluster for each cluster that may be a stray
+    :param dry_run: only say which would be
     """
     prefix = deployment_prefix(deployment)
     candidates = [item for item in clusters.live_clusters(emr) if item.name.startswith(prefix)]
     attempts = ledger.attempts_by_cluster_name(app, [item.name for item in candidates])
-    return [
-        stray
-        for candidate in candidates
-        if (stray := _stray(emr, candidate, attempts.get(candidate.name), deployment=deployment, runs=runs))
-    ]
-
-
-def end_strays(*, app: Engine, emr: Any, strays: Sequence[Stray]) -> Iterator[Stray]:
-    """End them, one after the other; one that cannot be ended does not keep the others."""
-    for stray in strays:
+    reaped = Reaped()
+    for candidate in candidates:
         try:
-            clusters.terminate(emr, stray.cluster.cluster_id)
-            if stray.attempt is not None and stray.attempt.state != "ended" and _is_its_own(stray):
-                _end(app, stray.attempt, stray.why)
-        except Exception:
-            log.exception("cluster %s (%s) could not be ended", stray.cluster.cluster_id, stray.cluster.name)
+            stray = _stray(emr, candidate, attempts.get(candidate.name), deployment=deployment, runs=runs)
+            if stray is not None and not dry_run:
+                _end_stray(app, emr, stray)
+        except Exception as error:
+            log.exception("cluster %s (%s) could not be reaped", candidate.cluster_id, candidate.name)
+            reaped.failures.append(f"cluster {candidate.cluster_id} ({candidate.name}): {error}")
         else:
-            yield stray
+            reaped.strays += [stray] if stray is not None else []
+    return reaped
 
 
 def end_forgotten(*, app: Engine, deployment: str, runs: Runs) -> list[Attempt]:
@@ -131,6 +140,12 @@ def _maximum_age(tags: Mapping[str, str]) -> timedelta:
     return timedelta(minutes=int(minutes)) if minutes.isdecimal() else _AGE_WITHOUT_TAG
 
 
+def _end_stray(app: Engine, emr: Any, stray: Stray) -> None:
+    clusters.terminate(emr, stray.cluster.cluster_id)
+    if stray.attempt is not None and stray.attempt.state != "ended" and _is_its_own(stray):
+        _end(app, stray.attempt, stray.why)
+
+
 def _is_its_own(stray: Stray) -> bool:
     return stray.attempt is not None and stray.attempt.cluster_id in {None, stray.cluster.cluster_id}
 
@@ -144,12 +159,3 @@ def _end(app: Engine, attempt: Attempt, why: str) -> None:
         failure_code="reaped",
         failure_reason=why,
     )
-
-
-def reap(*, app: Engine, emr: Any, deployment: str, runs: Runs, dry_run: bool) -> list[Stray]:
-    """End the strays of one account and region, and say which.
-
-    :param dry_run: only say which would be
-    """
-    strays = find_strays(app=app, emr=emr, deployment=deployment, runs=runs)
-    return strays if dry_run else list(end_strays(app=app, emr=emr, strays=strays))

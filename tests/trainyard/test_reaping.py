@@ -81,10 +81,11 @@ class Yard:
         return ClusterId(answer["JobFlowId"])
 
     def reap(self, *, dry_run: bool = False) -> dict[ClusterId, str]:
-        strays = reaping.reap(
+        reaped = reaping.reap(
             app=self.app, emr=self.emr, deployment=self.deployment, runs=self.runs, dry_run=dry_run
         )
-        return {stray.cluster.cluster_id: stray.why for stray in strays}
+        assert reaped.failures == []
+        return {stray.cluster.cluster_id: stray.why for stray in reaped.strays}
 
     def is_live(self, cluster_id: ClusterId) -> bool:
         return not clusters.describe(self.emr, cluster_id).state.startswith("TERMINAT")

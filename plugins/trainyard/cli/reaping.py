@@ -32,13 +32,15 @@ def reap(
         try:
             emr = boto3.client("emr", region_name=region)
             runs = MetadataRuns()
-            strays = reaping.reap(app=app, emr=emr, deployment=deployment, runs=runs, dry_run=dry_run)
+            reaped = reaping.reap(app=app, emr=emr, deployment=deployment, runs=runs, dry_run=dry_run)
         except (BotoCoreError, ClientError) as error:
             end(f"EMR cannot be asked: {error}", NOT_POSSIBLE)
     if not runs.readable:
         typer.echo("trainyard: Airflow's runs cannot be read: only over-age clusters are ended", err=True)
-    for stray in strays:
+    for stray in reaped.strays:
         verb = "would end" if dry_run else "ended"
         typer.echo(f"{verb} {stray.cluster.cluster_id} ({stray.cluster.name}): {stray.why}")
-    if not strays:
+    if reaped.failures:
+        end("\n".join(["not all could be looked at or ended:", *reaped.failures]), NOT_POSSIBLE)
+    if not reaped.strays:
         typer.echo("no cluster to end")

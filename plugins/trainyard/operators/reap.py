@@ -6,13 +6,14 @@ import logging
 from typing import Any
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+from sqlalchemy import Engine
 
 from trainyard import connections, databases, ledger, reaping
 from trainyard.account import AccountError
 from trainyard.operators.run_plan import WAIT_TASK
-from trainyard.reaping import RunsUnreadableError
+from trainyard.reaping import Reaped, RunsUnreadableError
 
 _RUNS_THAT_GO_ON = ["queued", "running"]
 _TASKS_THAT_ENDED = frozenset({"success", "failed", "upstream_failed", "skipped", "removed"})
@@ -53,19 +54,28 @@ class Reap(BaseOperator):
             raise AirflowFailException(str(error)) from error
         app = connections.database(self.app_db)
         databases.upgrade_app_db(app)
+        runs = AirflowRuns()
         ended: list[dict[str, str]] = []
+        failures: list[str] = []
         for aws_conn_id in ledger.aws_connections(app, deployment):
-            strays = reaping.reap(
-                app=app,
-                emr=connections.emr_client(aws_conn_id),
-                deployment=deployment,
-                runs=AirflowRuns(),
-                dry_run=False,
-            )
-            for stray in strays:
+            reaped = _reap(app, aws_conn_id, deployment, runs)
+            for stray in reaped.strays:
                 log.info("ended %s (%s): %s", stray.cluster.cluster_id, stray.cluster.name, stray.why)
                 ended.append({"cluster": stray.cluster.cluster_id, "why": stray.why})
-        for attempt in reaping.end_forgotten(app=app, deployment=deployment, runs=AirflowRuns()):
+            failures += [f"{aws_conn_id}: {failure}" for failure in reaped.failures]
+        for attempt in reaping.end_forgotten(app=app, deployment=deployment, runs=runs):
             log.info("attempt %d of %s (%s) is given up", attempt.attempt, attempt.model, attempt.run_id)
         log.info("%d clusters ended", len(ended))
+        if failures:
+            raise AirflowException("\n".join(["not all could be looked at or ended:", *failures]))
         return ended
+
+
+def _reap(app: Engine, aws_conn_id: str, deployment: str, runs: AirflowRuns) -> Reaped:
+    try:
+        emr = connections.emr_client(aws_conn_id)
+        return reaping.reap(app=app, emr=emr, deployment=deployment, runs=runs, dry_run=False)
+    except Exception as error:
+        # a connection that was deleted or may no more must not keep those of other accounts from being reaped
+        log.exception("the clusters of connection %s could not be looked at", aws_conn_id)
+        return Reaped(failures=[str(error)])

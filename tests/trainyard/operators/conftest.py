@@ -6,7 +6,7 @@ The clusters never leave STARTING by themselves; that whole runs work is tests/t
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from types import SimpleNamespace
@@ -74,11 +74,16 @@ class Shop:
     s3: Any
     bucket: str
     run_id: str = field(default_factory=lambda: f"manual__{uuid4().hex[:8]}")
+    deployment: str = "laptop"
+
+    def run(self, run_id: str) -> Shop:
+        """The same shop in another run."""
+        return replace(self, run_id=run_id)
 
     @property
     def plan(self) -> RunPlan:
         return RunPlan(
-            deployment="laptop",
+            deployment=self.deployment,
             data_date="2026-11-22",
             models=("hotels",),
             publish=True,
@@ -88,7 +93,7 @@ class Shop:
     @property
     def training(self) -> Training:
         return Training(
-            deployment="laptop",
+            deployment=self.deployment,
             portfolio="shop",
             model="hotels",
             data_date=self.plan.data_date,
