@@ -55,6 +55,7 @@ def _durations(job: Run) -> dict[str, Figure]:
     steps = job.steps_seconds
     return {
         "seconds_of_job": Figure(job.seconds),
+        "processor_seconds_of_job": Figure(job.processor_seconds),
         **{f"seconds_of_job_{name}": Figure(seconds) for name, seconds in steps.items()},
         "after_fit_over_load_and_fit": Figure(_after_fit(steps), AFTER_FIT_GOAL),
     }
@@ -76,7 +77,9 @@ def _against_peers(size: int, files: DataFiles, job: Run, work: Path, *, repeats
     log_loss_above = _log_loss(labels, margins) - _log_loss(labels, margins_of_sklearn)
     return {
         "seconds_of_rdd_workflow": Figure(rdd.seconds),
+        "processor_seconds_of_rdd_workflow": Figure(rdd.processor_seconds),
         "seconds_of_scikit_learn": Figure(sklearn.seconds),
+        "processor_seconds_of_scikit_learn": Figure(sklearn.processor_seconds),
         "job_over_rdd_workflow": Figure(job.seconds / rdd.seconds, GOALS[size][0]),
         "job_over_scikit_learn": Figure(job.seconds / sklearn.seconds, GOALS[size][1]),
         "log_loss_above_scikit_learns": Figure(log_loss_above, LOG_LOSS_GOAL),

@@ -33,11 +33,13 @@ class Run:
     """One finished process.
 
     :param seconds: from its start to its end
+    :param processor_seconds: of all its processes; unlike ``seconds``, other work on the machine hardly changes them
     :param output: the folder it wrote
     :param driver_mb: the most memory that it held, without executors apart from it
     """
 
     seconds: float
+    processor_seconds: float
     output: Path
     log: str
     driver_mb: float
@@ -141,7 +143,7 @@ def _spark_submit(arguments: Sequence[str], output: Path) -> Run:
 
 
 def _timed(command: Sequence[str], output: Path, environment: dict[str, str]) -> Run:
-    started = time.monotonic()
+    started, processor_seconds = time.monotonic(), _processor_seconds()
     with (
         subprocess.Popen(
             command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -152,7 +154,13 @@ def _timed(command: Sequence[str], output: Path, environment: dict[str, str]) ->
     seconds = time.monotonic() - started
     if process.returncode:
         sys.exit(f"{' '.join(command)} ended with {process.returncode}:\n{log[-5000:]}")
-    return Run(seconds, output, log, peak.mb)
+    return Run(seconds, _processor_seconds() - processor_seconds, output, log, peak.mb)
+
+
+def _processor_seconds() -> float:
+    """Of all processes that this one has started and that have ended."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def _fresh(folder: Path) -> Path:

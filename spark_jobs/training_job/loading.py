@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from pyspark.sql import DataFrame, Row
 
+from training_job.even_rounds import even_rounds
 from training_job.failures import MAX_LINES, JobError, Place
 from training_job.log_privacy import rows_kept_out_of_logs
 from training_job.long_lines import check_lines_are_short
@@ -94,11 +95,12 @@ def load_splits(job: Job) -> Splits:
         check_objects(job.storage, source.objects)
         if inputs.format == "libsvm":
             check_lines_are_short(job.storage, source.objects)
-    measured: list[Optional[Measured]] = [None] * len(sources)
-    if all(together(*(partial(may_be_quick, source) for source in sources))):
-        with rows_kept_out_of_logs(job.spark):
-            measured = together(*(partial(measure_quickly, source) for source in sources))
-    loaded: list[Loaded] = together(*(partial(_load, *each) for each in zip(sources, measured)))
+    with even_rounds(job.spark, sum(each.size for each in inputs.train)):
+        measured: list[Optional[Measured]] = [None] * len(sources)
+        if all(together(*(partial(may_be_quick, source) for source in sources))):
+            with rows_kept_out_of_logs(job.spark):
+                measured = together(*(partial(measure_quickly, source) for source in sources))
+        loaded: list[Loaded] = together(*(partial(_load, *each) for each in zip(sources, measured)))
     splits = {name: split for each in loaded for name, split in each.splits.items()}
     return Splits(
         train=splits["train"],

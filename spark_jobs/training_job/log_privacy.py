@@ -29,9 +29,10 @@ def rows_kept_out_of_logs(spark: SparkSession) -> Iterator[None]:
     """Silence the loggers that would quote a bad line, and write nothing into the event log, inside the block."""
     # the bridge to the JVM has no public name
     log4j: Any = spark._jvm.org.apache.logging.log4j  # noqa: SLF001
-    levels = {name: str(log4j.LogManager.getLogger(name).getLevel()) for name in QUOTING}
+    manager, configurator = log4j.LogManager, log4j.core.config.Configurator
+    levels = {name: str(manager.getLogger(name).getLevel()) for name in QUOTING}
     for name in QUOTING:
-        log4j.core.config.Configurator.setLevel(name, "OFF")
+        configurator.setLevel(name, "OFF")
     context = spark._jsc.sc()  # noqa: SLF001
     event_log, bus = context.eventLogger(), context.listenerBus()
     if event_log.isDefined():
@@ -44,4 +45,4 @@ def rows_kept_out_of_logs(spark: SparkSession) -> Iterator[None]:
             bus.waitUntilEmpty(EMPTIED_MILLISECONDS)
             bus.addToEventLogQueue(event_log.get())
         for name, level in levels.items():
-            log4j.core.config.Configurator.setLevel(name, level)
+            configurator.setLevel(name, level)

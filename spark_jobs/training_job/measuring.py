@@ -32,6 +32,8 @@ class Measured(NamedTuple):
 
     def rows_of(self, name: str) -> DataFrame:
         """The split's rows without what is only needed to find them."""
+        if self.rows.columns == ["label", "features"]:
+            return self.rows
         rows = self.rows if set(self.totals) == {name} else self.rows.where(F.col("part") == name)
         return rows.drop("part", "refused_file")
 
@@ -57,16 +59,17 @@ def may_be_quick(source: Source) -> bool:
 def measure_quickly(source: Source) -> Optional[Measured]:
     """What Spark's own reader makes of the objects; None where it stumbles, or finds what must be looked at closely."""
     raw = read_quickly(source.job.spark, source.objects, source.job.request.num_features)
-    raw = raw.select(
-        F.col("label").alias("raw_label"),
-        "features",
-        F.lit(ALL_GOOD).alias("is_good"),
-        F.lit("").alias("file"),
-    )
-    rows = source.prepare(raw).drop("refused_file")
-    if source.shares is None:
-        # where there is one split only, its sums need no grouping; a label without a class stays null
-        rows = rows.drop("part")
+    if source.shares is None and not source.weighted:
+        # each further step of a table costs a cold JVM tenths of a second; a label without a class stays null
+        rows = raw.select(source.mapped("label").alias("label"), "features")
+    else:
+        raw = raw.select(
+            F.col("label").alias("raw_label"),
+            "features",
+            F.lit(ALL_GOOD).alias("is_good"),
+            F.lit("").alias("file"),
+        )
+        rows = source.prepare(raw).drop("refused_file")
     rows = rows.persist(StorageLevel.MEMORY_AND_DISK)
     try:
         totals = _totals(rows, source)

@@ -93,11 +93,7 @@ class Source:
         ``part`` is the name of the row's split, or REFUSED for a row that cannot be read or whose label has no class;
         ``refused_file`` is where such a row stands.
         """
-        # the chain begins with F.when; where no label fits it is null
-        label: Any = F
-        for written, number in self.job.request.label_mapping.items():
-            label = label.when(F.col("raw_label") == float(written), float(number))
-        rows = raw.withColumn("label", label)
+        rows = raw.withColumn("label", self.mapped("raw_label"))
         taken = F.col("is_good") & F.col("label").isNotNull()
         part = F.lit(self.name)
         if self.shares is not None:
@@ -107,6 +103,14 @@ class Source:
         if self.weighted:
             columns.append(self._weight(has_column="weight" in raw.columns).alias("weight"))
         return rows.select(*columns, *(["group"] if "group" in raw.columns else []))
+
+    def mapped(self, column: str) -> Any:
+        """The class of a label as it is written; null where it has none."""
+        # the chain begins with F.when
+        label: Any = F
+        for written, number in self.job.request.label_mapping.items():
+            label = label.when(F.col(column) == float(written), float(number))
+        return label
 
     def refused_lines(self, files: Sequence[str], *, most: int) -> list[MalformedLine]:
         """The first lines of some of the files that cannot be taken, each with the reason; reads these files again."""

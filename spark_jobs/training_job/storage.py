@@ -44,14 +44,17 @@ class Storage:
     """Reads, writes, lists and removes by URI; errors come up as Py4JJavaError of the Java IOException."""
 
     def __init__(self, spark: SparkSession) -> None:
-        # the bridge to the JVM has no public name
-        self._jvm: Any = spark._jvm  # noqa: SLF001
+        # the bridge to the JVM has no public name; each part of a class name is a call over it and a search of all jars
+        apache: Any = spark._jvm.org.apache  # noqa: SLF001
+        self._path: Any = apache.hadoop.fs.Path
+        self._io_utils = apache.commons.io.IOUtils
+        self._digest_utils = apache.commons.codec.digest.DigestUtils
         self._configuration = spark.sparkContext._jsc.hadoopConfiguration()  # noqa: SLF001
 
     def read_bytes(self, uri: str) -> bytes:
         stream = self._file_system(uri).open(self._path(uri))
         try:
-            content: bytes = self._jvm.org.apache.commons.io.IOUtils.toByteArray(stream)
+            content: bytes = self._io_utils.toByteArray(stream)
         finally:
             stream.close()
         return bytes(content)
@@ -61,7 +64,7 @@ class Storage:
         stream = self._file_system(uri).open(self._path(uri))
         try:
             stream.seek(start)
-            content: bytes = self._jvm.org.apache.commons.io.IOUtils.toByteArray(stream, length)
+            content: bytes = self._io_utils.toByteArray(stream, length)
         finally:
             stream.close()
         return bytes(content)
@@ -109,12 +112,9 @@ class Storage:
     def _sha256(self, file_system: Any, status: Any) -> str:
         stream = file_system.open(status.getPath())
         try:
-            return str(self._jvm.org.apache.commons.codec.digest.DigestUtils.sha256Hex(stream))
+            return str(self._digest_utils.sha256Hex(stream))
         finally:
             stream.close()
-
-    def _path(self, uri: str) -> Any:
-        return self._jvm.org.apache.hadoop.fs.Path(uri)
 
     def _file_system(self, uri: str) -> Any:
         return self._path(uri).getFileSystem(self._configuration)

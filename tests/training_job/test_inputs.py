@@ -331,3 +331,22 @@ def test_strict_reader_and_sparks_own_give_the_same_rows(
     assert "file" not in quick.rows.columns
     assert collected(quick.rows) == collected(strict.rows)
     assert quick.profile.sums.tolist() == strict.profile.sums.tolist()
+
+
+def test_a_pass_over_train_leaves_no_core_without_a_task(
+    spark: SparkSession, load: Load, requests: RequestMaker, tmp_path: Path
+) -> None:
+    cores, setting = spark.sparkContext.defaultParallelism, "spark.sql.files.maxPartitionBytes"
+    # one partition too many for one round, as Spark cuts it
+    path = write_rows(
+        tmp_path / "train.libsvm", *(f"{n % 2} 1:{n % 7} 3:2" for n in range(10_000 * (cores + 1)))
+    )
+    before = spark.conf.get(setting)
+    spark.conf.set(setting, path.stat().st_size // (cores + 1) + 1)
+    try:
+        assert spark.read.text(str(path)).rdd.getNumPartitions() == cores + 1
+        rows = load(requests.document([path], [path], num_features=3)).train.rows
+        assert rows.rdd.getNumPartitions() == 2 * cores
+        assert spark.read.text(str(path)).rdd.getNumPartitions() == cores + 1
+    finally:
+        spark.conf.set(setting, before)
