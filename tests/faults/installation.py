@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -127,11 +128,17 @@ class Account:
 
     def lives(self, cluster: str = "*") -> list[Json]:
         """The life of every cluster, over kills of the process."""
-        return _merged(self.lives_before, self.aws.lives(cluster=cluster), cluster)
+        before = [life for life in self.lives_before if fnmatchcase(life["name"], cluster)]
+        return _merged(before, self.aws.lives(cluster=cluster))
 
     def calls(self, operation: str = "*", cluster: str = "*") -> list[Json]:
-        matching = [call for call in self.calls_before if operation in ("*", call["operation"])]
-        return matching + self.aws.calls(operation=operation, cluster=cluster)
+        before = [
+            call
+            for call in self.calls_before
+            if fnmatchcase(call["operation"], operation)
+            and (cluster == "*" or any(fnmatchcase(name, cluster) for name in call["cluster_names"]))
+        ]
+        return before + self.aws.calls(operation=operation, cluster=cluster)
 
     def _answers(self) -> bool:
         try:
@@ -141,9 +148,7 @@ class Account:
         return True
 
 
-def _merged(before: list[Json], now: list[Json], cluster: str) -> list[Json]:
-    if not before:
-        return now
+def _merged(before: list[Json], now: list[Json]) -> list[Json]:
     lives = {life["cluster_id"]: life for life in before}
     for life in now:
         earlier = lives.get(life["cluster_id"], {"changes": []})
@@ -317,7 +322,7 @@ inputs:
   test: s3://{bucket}/{{model}}/{{data_date}}/test/
 output_root: s3://{bucket}/models/
 defaults:
-  num_features: 10
+  num_features: 240
   learner: {{params: {{regParam: 0.1}}}}
   cluster:
     deadline_minutes: 1

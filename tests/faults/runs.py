@@ -7,11 +7,13 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date
+from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
-from local_aws.faults.kinds import Fault, Simulate
+from local_aws.faults.kinds import Fault, NoCapacity, Simulate
 from tests.faults.installation import BUCKET, DATA_DATE, Account, Airflow, Yard, wait_for
+from tests.trainyard.publishing.conftest import Folder
 from trainyard import databases, ledger
 from trainyard.job_flow import cluster_name
 from trainyard.laptop.airflow_api import Json
@@ -60,6 +62,15 @@ class Run:
         """How long the steps of a model's attempt take, instead of 10 s."""
         self.befall(Simulate(cluster=self.clusters(model, attempt), step_seconds=seconds))
 
+    def hold(self, *models: str) -> list[str]:
+        """EC2 has no instances for the models' first clusters until they are released."""
+        faults = [NoCapacity(cluster=self.clusters(model, 1)) for model in models]
+        return self.account.aws.add_faults(*faults)
+
+    def release(self, held: list[str]) -> None:
+        for fault_id in held:
+            self.account.aws.remove_fault(fault_id)
+
     def die_at(self, point: str, model: str) -> None:
         """The worker that launches the model's first attempt dies at a point of ``fault_points``, once."""
         (self.yard.points / f"{point}.{self.clusters(model, 1)}").touch()
@@ -70,6 +81,26 @@ class Run:
         told = {"format_version": 2, "training": None, "code": code, "sentence": "so it is", "lines": []}
         body = json.dumps({**told, "place": None}).encode()
         self.account.client("s3").put_object(Bucket=bucket, Key=f"{prefix}failure.json", Body=body)
+
+    def finish_job(self, model: str) -> None:
+        """What the job of a first attempt leaves when it succeeds, so that ``publish`` takes its word for it."""
+        s3, training = self.account.client("s3"), self.training(model)
+        bucket, prefix = split_uri(training.attempt_folder(1))
+        request = s3.get_object(Bucket=bucket, Key=f"{prefix}request.json")["Body"].read()
+        folder = Folder(training, artifact={"feature_space": model})
+        files = folder.files()
+        manifest = {
+            "format_version": 2,
+            "status": "succeeded",
+            "training": folder.identity,
+            "request_sha256": sha256(request).hexdigest(),
+            "files": {
+                name: {"sha256": sha256(body).hexdigest(), "size": len(body)} for name, body in files.items()
+            },
+            "finished_at": "2026-11-23T02:10:00+00:00",
+        }
+        for name, body in (files | {"manifest.json": json.dumps(manifest).encode()}).items():
+            s3.put_object(Bucket=bucket, Key=prefix + name, Body=body)
 
     # what happens to it
 
@@ -117,15 +148,25 @@ class Run:
         self.airflow.api.post("dags", self.portfolio, "clearTaskInstances", body=body)
 
     def wait_until_gone(self, model: str, attempt: int = 1) -> None:
-        """Until the model's cluster is being terminated."""
+        """Until the model's cluster is being terminated, and the ledger told of it."""
         name = self.clusters(model, attempt)
-        wait_for(lambda: self.account.lives(name) and not self._live(name), f"{name} to be terminated")
+
+        def gone() -> bool:
+            over = self.account.lives(name) and not self._live(name)
+            return bool(over) and self.attempts(model)[attempt - 1].state == "ended"
+
+        wait_for(gone, f"{name} to be terminated")
 
     # what may be said of it
 
     def task(self, task_id: str) -> Json:
         place = ("dags", self.portfolio, "dagRuns", self.run_id, "taskInstances", task_id)
         return self.airflow.api.get(*place)
+
+    def triggerer(self, model: str) -> int | None:
+        """Which triggerer has the model's wait."""
+        trigger = self.task(f"{model}.wait_for_training")["trigger"]
+        return trigger and trigger["triggerer_id"]
 
     def tries(self) -> dict[str, int]:
         place = ("dags", self.portfolio, "dagRuns", self.run_id, "taskInstances")
@@ -194,7 +235,7 @@ class Run:
         if len(attempts) < attempt or attempts[attempt - 1].awaited_at is None:
             return False
         task = self.task(f"{model}.wait_for_training")
-        return task["state"] in _OVER or (task["state"] == "deferred" and bool(task["triggerer_job"]))
+        return task["state"] in _OVER or (task["state"] == "deferred" and self.triggerer(model) is not None)
 
 
 def new_run(yard: Yard, portfolio: str, *, far: bool = False, run_id: str | None = None) -> Run:

@@ -40,14 +40,13 @@ def test_the_reply_of_run_job_flow_lost(yard: Yard) -> None:
 @at_once
 def test_two_runs_of_one_portfolio_at_once(yard: Yard) -> None:
     runs = [new_run(yard, "orchard") for _ in range(2)]
+    held = [run.hold(*run.models) for run in runs]
     for run in runs:
-        # long enough for both to be at it at the same time
-        for model in run.models:
-            run.lasts(model, 30)
         run.start()
     for run in runs:
         run.wait_until_waiting()
-    assert [run.strays() for run in runs] == [set(run.models) for run in runs], "they were not live at once"
-    for run in runs:
+    assert [run.strays() for run in runs] == [set(run.models)] * 2, "they are not live at once"
+    for run, clusters in zip(runs, held, strict=True):
+        run.release(clusters)
         run.wait_until_over()
         run.assert_sound()

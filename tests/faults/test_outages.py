@@ -23,8 +23,9 @@ def in_the_middle(yard: Yard, portfolio: str) -> Run:
     no answer yet.
     """
     run = new_run(yard, portfolio)
-    run.lasts("apples", 20)
-    run.befall(AnswerLate(calls=("RunJobFlow",), cluster=run.clusters("pears"), delay_seconds=30, times=1))
+    # until after the outage has begun
+    run.lasts("apples", 60)
+    run.befall(AnswerLate(calls=("RunJobFlow",), cluster=run.clusters("pears"), delay_seconds=50, times=1))
     run.start()
     run.wait_until_waiting("apples")
     wait_for(lambda: run.account.lives(run.clusters("pears")), "the cluster of pears")
@@ -70,6 +71,8 @@ def test_a_local_aws_that_crashed_and_is_down_for_a_minute(yard: Yard) -> None:
 @at_once
 def test_a_ledger_that_is_down_for_a_minute(yard: Yard) -> None:
     run = in_the_middle(yard, "unrecorded")
+    # the end of its training can be written nowhere: publish finds it out
+    run.finish_job("apples")
     yard.mortal_postgres.stop(mode="immediate")
     outage(MINUTE)
     yard.mortal_postgres.start()

@@ -18,7 +18,7 @@ from tests.faults.installation import Yard
 Scenario = Callable[[Yard], None]
 TIMEOUT_SECONDS = 900
 # each has workers at work and workers that wait; more of them would only wait for the machine
-AT_ONCE = 8
+AT_ONCE = 10
 
 
 def at_once(scenario: Scenario) -> Callable[[Together], None]:
