@@ -290,6 +290,12 @@ _NO_CAPACITY = re.compile(
     r"insufficient.?(instance.?)?capacity|no.?capacity|spot.?(price|no.?capacity)|capacity.?not.?available",
     re.I,
 )
+# What other launches take up passes as they end. EMR tells it as an error of validation, in EC2's words or codes:
+# https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
+_ACCOUNT_LIMIT = re.compile(
+    r"vcpu (capacity|limit)|limit ?exceeded|\bquotas?\b|MaxSpotInstanceCount|free (ip )?addresses|FreeAddresses|throttl",
+    re.I,
+)
 # YARN kills a container above its memory with 137 or 143 and says so; -100 is a container of a node that went away
 _OUT_OF_MEMORY = re.compile(
     r"OutOfMemoryError|MemoryError|exceeding (physical |virtual )?memory limits|exit(ed with)? ?(code|status):? 137",
@@ -325,6 +331,8 @@ def classify_end(status: ClusterStatus, *, unknown_before: int, step: str = "", 
         sentence = f"{sentence}; {step}"
     if _NO_CAPACITY.search(f"{status.error_code} {status.reason}"):
         return Failure("no_capacity", sentence, retry=True)
+    if _ACCOUNT_LIMIT.search(f"{status.error_code} {status.reason}"):
+        return Failure("account_limit", sentence, retry=True)
     if status.reason_code in _INFRASTRUCTURE:
         return Failure(code, sentence, retry=True)
     if status.reason_code in _CONFIGURATION:

@@ -31,6 +31,26 @@ def end(code: str, reason: str = "", *, error: str = "") -> ClusterStatus:
         ),
         (end("VALIDATION_ERROR", "Insufficient capacity for instance type m7g.large"), "no_capacity"),
         (end("INTERNAL_ERROR", error="INTERNAL_ERROR_SPOT_NO_CAPACITY_PRIMARY"), "no_capacity"),
+        (
+            end(
+                "VALIDATION_ERROR",
+                "You have requested more vCPU capacity than your current vCPU limit of 256 allows for the instance"
+                " bucket that the specified instance type belongs to.",
+            ),
+            "account_limit",
+        ),
+        (
+            end("VALIDATION_ERROR", "The number of instances requested exceeds your EC2 quota."),
+            "account_limit",
+        ),
+        (end("VALIDATION_ERROR", "", error="InstanceLimitExceeded"), "account_limit"),
+        (end("VALIDATION_ERROR", "MaxSpotInstanceCountExceeded: Max spot count exceeded"), "account_limit"),
+        (
+            end("VALIDATION_ERROR", "subnet-1 does not have enough free addresses to satisfy the request"),
+            "account_limit",
+        ),
+        (end("VALIDATION_ERROR", "InsufficientFreeAddressesInSubnet"), "account_limit"),
+        (end("VALIDATION_ERROR", "Throttled from Amazon EC2 while launching cluster"), "account_limit"),
     ],
 )
 def test_want_of_instances_is_mended_by_a_fresh_cluster_however_often(
@@ -40,8 +60,15 @@ def test_want_of_instances_is_mended_by_a_fresh_cluster_however_often(
     assert (failure.code, failure.retry) == (code, True)
 
 
-def test_a_mistaken_configuration_is_not_retried() -> None:
-    failure = classify_end(end("VALIDATION_ERROR", "The subnet subnet-1 does not exist"), unknown_before=0)
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "The subnet subnet-1 does not exist",
+        "The VPC/subnet configuration was invalid: the number of tags exceeds what is allowed",
+    ],
+)
+def test_a_mistaken_configuration_is_not_retried(reason: str) -> None:
+    failure = classify_end(end("VALIDATION_ERROR", reason), unknown_before=0)
     assert (failure.code, failure.retry) == ("validation_error", False)
 
 
