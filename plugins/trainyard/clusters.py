@@ -293,15 +293,19 @@ _NO_CAPACITY = re.compile(
 # What other launches take up passes as they end. EMR tells it as an error of validation, in EC2's words or codes:
 # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
 _ACCOUNT_LIMIT = re.compile(
-    r"vcpu (capacity|limit)|limit ?exceeded|\bquotas?\b|MaxSpotInstanceCount|free (ip )?addresses|FreeAddresses|throttl",
+    r"vcpu (capacity|limit)|limit ?exceeded|\bquotas?\b|MaxSpotInstanceCount|free ?(ip )?addresses|throttl",
     re.I,
 )
-# YARN kills a container above its memory with 137 or 143 and says so; -100 is a container of a node that went away
+# YARN kills a container above its memory with 137 or 143 and says so, of an executor in Spark's words and of the driver
+# in its own; -103 and -104 are its codes for it, and -100 that of a container whose node went away.
+# https://github.com/apache/hadoop/blob/rel/release-3.4.1/hadoop-yarn-project/hadoop-yarn/hadoop-yarn-api/src/main/java/org/apache/hadoop/yarn/api/records/ContainerExitStatus.java
 _OUT_OF_MEMORY = re.compile(
-    r"OutOfMemoryError|MemoryError|exceeding (physical |virtual )?memory limits|exit(ed with)? ?(code|status):? 137",
+    r"OutOfMemoryError|MemoryError|exceeding (physical |virtual )?memory limits"
+    r"|beyond (the )?'?(physical|virtual)'? memory limit"
+    r"|exit(ed with)? ?(code|status)( is|:)? *(137|-10[34])\b",
     re.I,
 )
-_NODE_LOST = re.compile(r"lost\*? node|slave lost|node ?lost|exit (code|status):? -100|worker lost", re.I)
+_NODE_LOST = re.compile(r"lost\*? node|slave lost|node ?lost|exit ?(code|status):? *-100\b|worker lost", re.I)
 
 
 # codes of ends that tell no cause
@@ -321,7 +325,7 @@ def classify_end(status: ClusterStatus, *, unknown_before: int, step: str = "", 
 
     :param unknown_before: how many earlier attempts ended for an unknown cause
     :param step: what EMR says of the failed step
-    :param log: the end of the driver's log
+    :param log: the ends of the driver's and the step's logs
     """
     code = (status.reason_code or "unknown").lower()
     sentence = f"cluster {status.cluster_id} ended as {status.state}: {status.reason or code}"
@@ -329,18 +333,15 @@ def classify_end(status: ClusterStatus, *, unknown_before: int, step: str = "", 
         sentence = f"{sentence} ({status.error_code})"
     if step:
         sentence = f"{sentence}; {step}"
-    if _NO_CAPACITY.search(f"{status.error_code} {status.reason}"):
-        return Failure("no_capacity", sentence, retry=True)
-    if _ACCOUNT_LIMIT.search(f"{status.error_code} {status.reason}"):
-        return Failure("account_limit", sentence, retry=True)
+    for passing, words in (("no_capacity", _NO_CAPACITY), ("account_limit", _ACCOUNT_LIMIT)):
+        if words.search(f"{status.error_code} {status.reason}"):
+            return Failure(passing, sentence, retry=True)
     if status.reason_code in _INFRASTRUCTURE:
         return Failure(code, sentence, retry=True)
     if status.reason_code in _CONFIGURATION:
         return Failure(code, sentence, retry=False)
     if _OUT_OF_MEMORY.search(f"{step} {log}"):
-        return Failure(
-            "out_of_memory", f"{sentence}; the driver's log tells of a want of memory", retry=False
-        )
+        return Failure("out_of_memory", f"{sentence}; its logs tell of a want of memory", retry=False)
     if _NODE_LOST.search(f"{step} {log}"):
-        return Failure("node_lost", f"{sentence}; the driver's log tells of a lost node", retry=True)
+        return Failure("node_lost", f"{sentence}; its logs tell of a lost node", retry=True)
     return Failure(code if code in _UNKNOWN else "unknown", sentence, retry=unknown_before == 0)

@@ -40,7 +40,7 @@ def judge(attempt: Attempt, *, attempts: Sequence[Attempt], emr: Any, s3: Any, l
     :param attempts: the training's: an unknown cause is retried once
     :param emr: a boto3 EMR client
     :param s3: a boto3 S3 client
-    :param log: the end of the driver's log, if it is known; it may tell what neither job nor EMR did
+    :param log: the ends of the cluster's logs, if they are known; they may tell what neither job nor EMR did
     """
     cluster_id = ClusterId(str(attempt.cluster_id))
     status = clusters.describe(emr, cluster_id)

@@ -7,6 +7,11 @@ import pytest
 from trainyard.clusters import ClusterStatus, classify_end
 from trainyard.ledger import ClusterId
 
+YARN = (
+    "diagnostics: Application application_1_0001 failed 1 times (global limit =2; local limit is =1) due to AM"
+    " Container for appattempt_1_0001_000001 exited with  exitCode: "
+)
+
 
 def end(code: str, reason: str = "", *, error: str = "") -> ClusterStatus:
     return ClusterStatus(ClusterId("j-1"), "TERMINATED_WITH_ERRORS", code, reason, error)
@@ -79,6 +84,13 @@ def test_a_mistaken_configuration_is_not_retried(reason: str) -> None:
         "Container killed by YARN for exceeding physical memory limits.",
         "Container exited with exit code: 137",
         "MemoryError",
+        # of the driver itself, by Hadoop 3 and Hadoop 2
+        f"{YARN}-104",
+        f"{YARN}-103",
+        "Container [pid=1,containerID=c_1] is running 104857600B beyond the 'PHYSICAL' memory limit.",
+        "Container [pid=1,containerID=c_1] is running 104857600B beyond the 'VIRTUAL' memory limit.",
+        "Container [pid=1,containerID=c_1] is running beyond physical memory limits. Current usage: 6.1 GB of 6 GB",
+        "Container killed on request. Exit code is 137",
     ],
 )
 def test_a_want_of_memory_is_not_retried_at_the_same_size(log: str) -> None:
@@ -87,7 +99,13 @@ def test_a_want_of_memory_is_not_retried_at_the_same_size(log: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "log", ["Container released on a *lost* node", "ExecutorLostFailure (slave lost)", "Exit status: -100."]
+    "log",
+    [
+        "Container released on a *lost* node",
+        "ExecutorLostFailure (slave lost)",
+        "Exit status: -100.",
+        f"{YARN}-100",
+    ],
 )
 def test_a_lost_node_is_retried(log: str) -> None:
     failure = classify_end(end("STEP_FAILURE"), unknown_before=4, log=log)
@@ -97,3 +115,8 @@ def test_a_lost_node_is_retried(log: str) -> None:
 def test_an_unknown_cause_is_retried_once() -> None:
     assert classify_end(end("STEP_FAILURE"), unknown_before=0, log="KeyError: 'x'").retry
     assert not classify_end(end("STEP_FAILURE"), unknown_before=1, log="KeyError: 'x'").retry
+
+
+def test_a_container_that_was_merely_ended_tells_no_cause() -> None:
+    log = f"{YARN}143\nContainer killed on request. Exit code is 143"
+    assert classify_end(end("STEP_FAILURE"), unknown_before=0, log=log).code == "step_failure"

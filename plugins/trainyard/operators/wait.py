@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from trainyard import clusters, connections, ledger
 from trainyard.clusters import Failure
 from trainyard.connections import AirflowClients
-from trainyard.driver_log import DriverLog, find_driver_log
+from trainyard.driver_log import Logs, find_logs
 from trainyard.judging import judge
 from trainyard.launching import Order, end_attempt, give_up_at, replace_awaited
 from trainyard.ledger import Attempt, ClusterId
@@ -100,31 +100,30 @@ class WaitForTraining(EmrStepSensor):
         clients = AirflowClients(self.portfolio.connections, attempt.aws_conn_id)
         log_uri = model_of(self.portfolio, self.model_name, read_plan(context)).cluster.log_uri
         self._link(app, attempt, log_uri)
-        log = self._driver_log(attempt, log_uri)
-        words = log.text if log else ""
-        verdict = judge(attempt, attempts=attempts, emr=clients.emr, s3=clients.s3, log=words)
+        logs = self._logs(attempt, log_uri)
+        verdict = judge(attempt, attempts=attempts, emr=clients.emr, s3=clients.s3, log=logs.text)
         failure = verdict.failure
         if verdict.live:
             failure = Failure("overdue", f"cluster {attempt.cluster_id} did not end in time", retry=True)
             clusters.terminate(clients.emr, ClusterId(str(attempt.cluster_id)))
-        elif failure and log is None and not verdict.told_by_job and not event.get("log_waited"):
+        elif failure and not logs.whole and not verdict.told_by_job and not event.get("log_waited"):
             self._defer_for_log(attempt, log_uri)
         end_attempt(clients.app, attempt, failure)
         if failure is not None:
-            told = failure_text(failure, verdict.emr_words, log=log, log_uri=log_uri, attempt=attempt)
+            told = failure_text(failure, verdict.emr_words, logs=logs, log_uri=log_uri, attempt=attempt)
             raise AirflowException(told) if failure.retry else AirflowFailException(told)
 
     def _link(self, app: Engine, attempt: Attempt, log_uri: str) -> None:
         link_attempts(self, ledger.attempts(app, attempt.training_id), log_uri=log_uri)
 
-    def _driver_log(self, attempt: Attempt, log_uri: str) -> DriverLog | None:
+    def _logs(self, attempt: Attempt, log_uri: str) -> Logs:
         """Best effort: the failure itself must be told whatever becomes of its log."""
         try:
             s3 = connections.s3_client(attempt.aws_conn_id)
-            return find_driver_log(s3, log_uri=log_uri, cluster_id=str(attempt.cluster_id))
+            return find_logs(s3, log_uri=log_uri, cluster_id=str(attempt.cluster_id))
         except Exception:
-            self.log.warning("the driver's log could not be read", exc_info=True)
-            return None
+            self.log.warning("the cluster's logs could not be read", exc_info=True)
+            return Logs()
 
     def _defer_for_log(self, attempt: Attempt, log_uri: str) -> None:
         """EMR brings logs to S3 minutes late: wait for it without a worker, and not for long."""

@@ -10,15 +10,15 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from trainyard import connections
-from trainyard.driver_log import find_driver_log
+from trainyard.driver_log import find_logs
 
 _SECONDS_BETWEEN_LOOKS = 10
 
 
 class LogTrigger(BaseTrigger):
-    """Waits until the driver's log is in S3, or until the time for it is up; the payload is what it is given.
+    """Waits until the driver's and the step's log are in S3, or until the time for it is up.
 
-    :param payload: what the task is resumed with
+    :param payload: what the task is resumed with, either way
     :param give_up_at: ISO time
     """
 
@@ -45,7 +45,7 @@ class LogTrigger(BaseTrigger):
     def _is_there(self) -> bool:
         try:
             s3 = connections.s3_client(self.aws_conn_id)
-            return find_driver_log(s3, log_uri=self.log_uri, cluster_id=self.cluster_id) is not None
+            return find_logs(s3, log_uri=self.log_uri, cluster_id=self.cluster_id).whole
         except Exception:
             # the failure itself is known: its log is worth waiting for, and no more than that
             self.log.warning("the log of cluster %s cannot be looked for", self.cluster_id, exc_info=True)

@@ -116,6 +116,62 @@ def put_log(shop: Shop, cluster_id: str, name: str, *lines: str) -> None:
 
 
 DRIVER = "containers/application_1_0001/container_1_0001_01_000001/stderr.gz"
+STEP = "steps/s-1/stderr.gz"
+# as spark-submit 3.5 repeats Hadoop 3.4's words
+FAILED_ON_YARN = (
+    "26/11/22 02:10:00 INFO Client: Application report for application_1_0001 (state: FAILED)",
+    "26/11/22 02:10:00 ERROR Client: Application diagnostics message: User application exited with status 1",
+    'Exception in thread "main" org.apache.spark.SparkException: Application application_1_0001 finished with failed'
+    " status",
+)
+KILLED_FOR_MEMORY = (
+    "26/11/22 02:10:00 INFO Client: Application report for application_1_0001 (state: FAILED)",
+    "26/11/22 02:10:00 ERROR Client: Application diagnostics message: Application application_1_0001 failed 1 times"
+    " (global limit =2; local limit is =1) due to AM Container for appattempt_1_0001_000001 exited with  exitCode:"
+    " -104",
+    "Failing this attempt.Diagnostics: [2026-11-22 02:09:59.001]Container"
+    " [pid=12,containerID=container_1_0001_01_000001] is running 104857600B beyond the 'PHYSICAL' memory limit."
+    " Current usage: 6.1 GB of 6 GB physical memory used; 9.0 GB of 30 GB virtual memory used. Killing container.",
+    "[2026-11-22 02:09:59.010]Container killed on request. Exit code is 143",
+    ". Failing the application.",
+    'Exception in thread "main" org.apache.spark.SparkException: Application application_1_0001 finished with failed'
+    " status",
+)
+
+
+def test_a_driver_that_yarn_killed_is_judged_by_what_the_step_s_log_says(shop: Shop) -> None:
+    trigger = shop.wait()
+    put_log(
+        shop, trigger.cluster_id, DRIVER, "26/11/22 02:09:59 ERROR ApplicationMaster: RECEIVED SIGNAL TERM"
+    )
+    put_log(shop, trigger.cluster_id, STEP, *KILLED_FOR_MEMORY)
+    shop.emr.terminate_job_flows(JobFlowIds=[trigger.cluster_id])
+    with pytest.raises(AirflowFailException, match="out_of_memory") as error:
+        resumed(shop, trigger)
+    assert "RECEIVED SIGNAL TERM" in str(error.value)
+    assert "beyond the 'PHYSICAL' memory limit" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("logs", "waits"),
+    [
+        ({DRIVER: ("Traceback",)}, True),
+        ({STEP: FAILED_ON_YARN}, True),
+        ({STEP: FAILED_ON_YARN, DRIVER: ("Traceback",)}, False),
+        # the driver ran in spark-submit itself: no other log will come
+        ({STEP: ("Traceback",)}, False),
+    ],
+)
+def test_a_failure_is_judged_once_all_that_may_tell_its_cause_has_come(
+    shop: Shop, logs: dict[str, tuple[str, ...]], waits: bool
+) -> None:
+    trigger = shop.wait()
+    for name, lines in logs.items():
+        put_log(shop, trigger.cluster_id, name, *lines)
+    shop.emr.terminate_job_flows(JobFlowIds=[trigger.cluster_id])
+    event = {"training_id": trigger.training_id, "attempt": 1}
+    with pytest.raises(TaskDeferred if waits else AirflowException, match=None if waits else "Traceback"):
+        shop.waiting_task().execute_complete(shop.context(), event)
 
 
 def test_a_failure_without_a_word_waits_for_its_log_without_a_worker(shop: Shop) -> None:
@@ -128,6 +184,7 @@ def test_a_failure_without_a_word_waits_for_its_log_without_a_worker(shop: Shop)
     assert isinstance(log_trigger, LogTrigger)
     assert log_trigger.payload == {**event, "log_waited": True}
     put_log(shop, trigger.cluster_id, DRIVER, "something", "went wrong")
+    put_log(shop, trigger.cluster_id, STEP, *FAILED_ON_YARN)
 
     async def first() -> TriggerEvent:
         return await anext(aiter(log_trigger.run()))
