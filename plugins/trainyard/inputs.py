@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,10 @@ from trainyard.training import S3Uri, Sha256, split_uri
 
 class InputMissingError(Exception):
     """An input is not there (yet); the text names the folder and what was looked for."""
+
+
+class InputEmptyError(InputMissingError):
+    """An input is there, whole, and without a row: there is nothing to wait for."""
 
 
 @dataclass(frozen=True)
@@ -29,41 +33,51 @@ def list_input(s3: Any, uri: str, *, marker: str | None) -> tuple[InputObject, .
     :param s3: a boto3 S3 client
     :param uri: an S3 folder, or one object
     :param marker: name of the object that says the folder is whole, such as ``_SUCCESS``; none: any object will do
-    :raises InputMissingError: the marker, or every data object, is missing
+    :raises InputMissingError: the marker is missing, or of a folder without one every data object
+    :raises InputEmptyError: the folder is marked as whole, or the one object is there, and no row is in it
 
     What starts with ``_`` or ``.``, itself or a folder above it, is no data, as Hadoop has it; an empty object holds no
     row.
     """
-    bucket, prefix = split_uri(uri)
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-    listed = [entry for page in pages for entry in page.get("Contents", ())]
-    if not prefix.endswith("/"):
-        # an object's key is the prefix of others' as well
-        listed = [entry for entry in listed if entry["Key"] == prefix]
-    if prefix.endswith("/") and marker and not any(entry["Key"] == prefix + marker for entry in listed):
+    whole = _says_so_itself(s3, uri, marker=marker)
+    if whole is False and uri.endswith("/"):
         raise InputMissingError(f"{uri} has no {marker} yet; it marks the folder as whole")
-    objects = tuple(
-        InputObject(S3Uri(f"s3://{bucket}/{entry['Key']}"), entry["Size"], entry["ETag"].strip('"'))
-        for entry in sorted(listed, key=lambda entry: entry["Key"])
-        if not _is_hidden(entry["Key"][len(prefix) :]) and entry["Size"] > 0
-    )
+    if whole is False:
+        raise InputMissingError(f"{uri} is not there yet")
+    objects = tuple(sorted(_data_objects(s3, uri), key=lambda item: item.uri))
+    if not objects and whole:
+        raise InputEmptyError(f"{uri} is whole and holds no row")
     if not objects:
         raise InputMissingError(f"{uri} holds no data object")
     return objects
 
 
 def is_there(s3: Any, uri: str, *, marker: str | None) -> bool:
-    """Whether an input seems to be there, by one call: its marker, or, where it has none, any data object.
+    """Whether :func:`list_input` would not call the input missing, by as few calls as tell it."""
+    whole = _says_so_itself(s3, uri, marker=marker)
+    return any(True for _ in _data_objects(s3, uri)) if whole is None else whole
 
-    Where an input has no marker, the first thousand keys are looked at.
-    """
+
+def _says_so_itself(s3: Any, uri: str, *, marker: str | None) -> bool | None:
+    """Whether the one object that tells it is there: a folder's marker, or the input itself; none: a folder without."""
     bucket, prefix = split_uri(uri)
-    key = prefix + marker if marker and prefix.endswith("/") else prefix
-    one = key != prefix or not prefix.endswith("/")
-    found = s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1 if one else 1000).get("Contents", ())
-    if one:
-        return any(entry["Key"] == key for entry in found)
-    return any(entry["Size"] > 0 and not _is_hidden(entry["Key"][len(prefix) :]) for entry in found)
+    if prefix.endswith("/") and not marker:
+        return None
+    key = f"{prefix}{marker}" if prefix.endswith("/") else prefix
+    found = s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1).get("Contents", ())
+    return any(entry["Key"] == key for entry in found)
+
+
+def _data_objects(s3: Any, uri: str) -> Iterator[InputObject]:
+    bucket, prefix = split_uri(uri)
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        for entry in page.get("Contents", ()):
+            # an object's key is the prefix of others' as well
+            mine = prefix.endswith("/") or entry["Key"] == prefix
+            if mine and entry["Size"] > 0 and not _is_hidden(entry["Key"][len(prefix) :]):
+                yield InputObject(
+                    S3Uri(f"s3://{bucket}/{entry['Key']}"), entry["Size"], entry["ETag"].strip('"')
+                )
 
 
 def _is_hidden(path: str) -> bool:

@@ -7,7 +7,7 @@ from uuid import uuid4
 import boto3
 import pytest
 
-from trainyard.inputs import InputMissingError, fingerprint, list_input
+from trainyard.inputs import InputEmptyError, InputMissingError, fingerprint, is_there, list_input
 
 
 @pytest.fixture(scope="module")
@@ -66,10 +66,44 @@ def test_a_folder_without_its_marker_is_not_whole(s3: Any, bucket: str) -> None:
     assert list_input(s3, f"s3://{bucket}/f/", marker=None)
 
 
-def test_a_marked_folder_without_data_is_missing(s3: Any, bucket: str) -> None:
-    put(s3, bucket, "f/_SUCCESS")
-    with pytest.raises(InputMissingError, match="holds no data object"):
+def test_a_marked_folder_without_a_row_is_empty_and_not_late(s3: Any, bucket: str) -> None:
+    put(s3, bucket, "f/_SUCCESS", "f/part-0", body=b"")
+    with pytest.raises(InputEmptyError, match=f"s3://{bucket}/f/ is whole and holds no row"):
         list_input(s3, f"s3://{bucket}/f/", marker="_SUCCESS")
+
+
+def test_one_object_without_a_row_is_empty_and_not_late(s3: Any, bucket: str) -> None:
+    put(s3, bucket, "f/train.libsvm", body=b"")
+    with pytest.raises(InputEmptyError, match=f"s3://{bucket}/f/train.libsvm is whole and holds no row"):
+        list_input(s3, f"s3://{bucket}/f/train.libsvm", marker="_SUCCESS")
+
+
+@pytest.mark.parametrize(
+    ("uri", "keys", "marker"),
+    [
+        ("f/", (), "_SUCCESS"),
+        ("f/", ("f/part-0",), "_SUCCESS"),
+        ("f/", ("f/part-0", "f/_SUCCESS"), "_SUCCESS"),
+        ("f/", ("f/_SUCCESS",), "_SUCCESS"),
+        ("f/", ("f/_SUCCESS", "further/part-0"), None),
+        ("f/", (*(f"f/_hidden/{number:04}" for number in range(1_000)), "f/part-0"), None),
+        ("f/train.libsvm", ("f/train.libsvm_old/part-0", "f/train.libsvm.bak"), None),
+        ("f/train.libsvm", ("f/train.libsvm",), None),
+    ],
+)
+def test_what_is_waited_for_is_what_is_then_listed(
+    s3: Any, bucket: str, uri: str, keys: tuple[str, ...], marker: str | None
+) -> None:
+    """Were one of the two to ask for more, a worker would be started again and again until the wait is over."""
+    put(s3, bucket, *keys)
+    try:
+        list_input(s3, f"s3://{bucket}/{uri}", marker=marker)
+        missing = False
+    except InputEmptyError:
+        missing = False
+    except InputMissingError:
+        missing = True
+    assert is_there(s3, f"s3://{bucket}/{uri}", marker=marker) is not missing
 
 
 def test_the_fingerprint_changes_with_the_content_only(s3: Any, bucket: str) -> None:

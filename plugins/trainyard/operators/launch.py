@@ -15,7 +15,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from trainyard import clusters, connections
 from trainyard.cluster_size import most_vcpus
 from trainyard.connections import AirflowClients
-from trainyard.inputs import InputMissingError
+from trainyard.inputs import InputEmptyError, InputMissingError
 from trainyard.instances import Prices
 from trainyard.job_code import staged_code
 from trainyard.launching import AttemptFailedError, Order, Terms, launch_or_resume
@@ -87,6 +87,8 @@ def launch_or_defer(
     with told_to_airflow(context):
         try:
             attempt = launch_or_resume(clients, order)
+        except InputEmptyError:
+            raise
         except InputMissingError as error:
             _wait_for_input(
                 operator, order=order, aws_conn_id=clients.connections.aws, context=context, error=error

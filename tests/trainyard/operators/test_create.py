@@ -52,6 +52,15 @@ def test_input_that_never_came_is_missing_and_publish_is_told(shop: Shop) -> Non
     assert context["ti"].pushed["not_launched"]["code"] == "input_missing"
 
 
+def test_input_that_is_marked_whole_and_has_no_row_fails_at_once(shop: Shop) -> None:
+    """Nothing will come: to wait would start a worker at every look, for as long as the wait may last."""
+    shop.s3.put_object(Bucket=shop.bucket, Key="hotels/2026-11-22/train/part-0", Body=b"")
+    context = shop.context()
+    with pytest.raises(AirflowFailException, match=r"input_missing: .*train/ is whole and holds no row"):
+        create(shop).execute(context)
+    assert context["ti"].pushed["not_launched"]["code"] == "input_missing"
+
+
 def test_the_time_to_wait_counts_from_the_run_s_start(shop: Shop) -> None:
     """So that a retry does not wait anew."""
     take_marker_away(shop)

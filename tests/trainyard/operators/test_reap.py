@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
@@ -11,11 +11,13 @@ from airflow.sdk.exceptions import AirflowException
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from botocore.exceptions import ClientError
 
-from tests.trainyard.operators.conftest import Shop
 from trainyard import connections, ledger
 from trainyard.operators import Reap
 from trainyard.operators.reap import AirflowRuns
 from trainyard.reaping import RunsUnreadableError
+
+if TYPE_CHECKING:
+    from conftest import Shop
 
 
 @pytest.fixture
