@@ -124,6 +124,12 @@ def s3_client(aws_conn_id: str) -> Any:
     return _client("s3", aws_conn_id, _PATIENT)
 
 
+def watching_s3_client(aws_conn_id: str) -> Any:
+    """A boto3 S3 client that gives up early."""
+    _require_connection(aws_conn_id)
+    return AwsBaseHook(aws_conn_id=aws_conn_id, client_type="s3", config=_BRIEF).conn
+
+
 def database(conn_id: str) -> Engine:
     """The SQLAlchemy engine of an Airflow connection to PostgreSQL."""
     return databases.engine(BaseHook.get_connection(conn_id).get_uri())

@@ -21,10 +21,12 @@ from sqlalchemy import Engine, text
 
 from trainyard import connections, databases, ledger
 from trainyard.clusters import active_clusters
+from trainyard.driver_log import Logs, find_logs
 from trainyard.ledger import ClusterId
 from trainyard.training import Training, TrainingId
-from trainyard.watcher import AdmissionTrigger, InputTrigger, TrainingTrigger, poll
+from trainyard.watcher import AdmissionTrigger, InputTrigger, LogTrigger, TrainingTrigger, looks, poll
 from trainyard.watcher import input as input_watch
+from trainyard.watcher import log as log_watch
 
 TRAINING_ID = TrainingId("0" * 16)
 RESUMED = {"training_id": TRAINING_ID, "attempt": 1}
@@ -35,6 +37,9 @@ def _hasty(monkeypatch: pytest.MonkeyPatch, idle_aws_url: str) -> None:
     monkeypatch.setattr(poll, "SECONDS_BETWEEN_CALLS", 0.05)
     monkeypatch.setattr(poll, "_seconds_between_calls", lambda: 0.05)
     monkeypatch.setattr(poll, "_JITTER_SECONDS", 0)
+    monkeypatch.setattr(looks, "SECONDS_BETWEEN_LOOKS", 0)
+    monkeypatch.setattr(input_watch, "SECONDS_BETWEEN_ROUNDS", 0.1)
+    monkeypatch.setattr(log_watch, "SECONDS_BETWEEN_ROUNDS", 0.1)
     connection = {
         "conn_type": "aws",
         "login": "test",
@@ -267,13 +272,11 @@ def until_gone(emr: Any, cluster_ids: set[ClusterId]) -> None:
 def test_late_input_is_looked_for_once_for_all_that_wait_for_it(
     idle_aws_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(input_watch, "SECONDS_BETWEEN_LOOKS", 0)
-    monkeypatch.setattr(input_watch, "SECONDS_BETWEEN_ROUNDS", 0.1)
     s3 = connections.s3_client("aws_default")
     bucket = f"late-{uuid4().hex[:8]}"
     s3.create_bucket(Bucket=bucket)
     looks: list[str] = []
-    monkeypatch.setattr(connections, "s3_client", lambda _conn_id: s3)
+    monkeypatch.setattr(connections, "watching_s3_client", lambda _conn_id: s3)
     there = input_watch.is_there
 
     def look(client: Any, uri: str, *, marker: str | None) -> bool:
@@ -294,6 +297,64 @@ def test_late_input_is_looked_for_once_for_all_that_wait_for_it(
     assert [event.payload["there"] for event in events] == [True, True, False]
     # a look per folder and round, however many wait for it
     assert len(looks) <= 6
+
+
+def test_one_bucket_that_cannot_be_looked_into_hides_nobody_else_s_input(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    s3 = connections.s3_client("aws_default")
+    bucket = f"z-{uuid4().hex[:8]}"
+    s3.create_bucket(Bucket=bucket)
+    s3.put_object(Bucket=bucket, Key="train/_SUCCESS")
+
+    def waits(*places: str, seconds: float) -> InputTrigger:
+        give_up_at = (datetime.now(timezone.utc) + timedelta(seconds=seconds)).isoformat()
+        marked: list[list[str | None]] = [[f"s3://{place}/", "_SUCCESS"] for place in places]
+        return InputTrigger(places=marked, aws_conn_id="aws_default", give_up_at=give_up_at)
+
+    gone = f"a-{uuid4().hex[:8]}"
+    good, broken = watch(
+        waits(f"{bucket}/train", seconds=60), waits(f"{gone}/test", f"{bucket}/train", seconds=0)
+    )
+    assert good.payload == {"there": True}
+    assert broken.payload["there"] is False
+    (words,) = broken.payload["refused"]
+    assert words.startswith(f"s3://{gone}/test/: ")
+    assert "NoSuchBucket" in words
+
+
+def test_many_that_fail_at_once_look_for_their_logs_with_one_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    s3 = connections.s3_client("aws_default")
+    bucket = f"logs-{uuid4().hex[:8]}"
+    s3.create_bucket(Bucket=bucket)
+    clients: list[str] = []
+    monkeypatch.setattr(connections, "watching_s3_client", lambda conn_id: clients.append(conn_id) or s3)
+    looks_at_once, most = 0, 0
+
+    def look(client: Any, *, log_uri: str, cluster_id: str) -> Logs:
+        nonlocal looks_at_once, most
+        looks_at_once += 1
+        most = max(most, looks_at_once)
+        logs = find_logs(client, log_uri=log_uri, cluster_id=cluster_id)
+        client.put_object(Bucket=bucket, Key=f"{cluster_id}/steps/s-1/stderr", Body=b"Traceback")
+        looks_at_once -= 1
+        return logs
+
+    monkeypatch.setattr(log_watch, "find_logs", look)
+    give_up_at = (datetime.now(timezone.utc) + timedelta(seconds=60)).isoformat()
+
+    def waits(number: int) -> LogTrigger:
+        return LogTrigger(
+            payload={"attempt": number},
+            log_uri=f"s3://{bucket}/",
+            cluster_id=f"j-{number}",
+            aws_conn_id="aws_default",
+            give_up_at=give_up_at,
+        )
+
+    events = watch(*(waits(number) for number in range(30)))
+    assert [event.payload["attempt"] for event in events] == list(range(30))
+    assert (clients, most) == (["aws_default"], 1)
 
 
 def test_a_missing_aws_connection_is_an_error_and_not_boto3_s_own_credentials(

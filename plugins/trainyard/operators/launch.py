@@ -118,7 +118,8 @@ def check_waited_input(event: Any, order: Order, context: Any) -> None:
         with told_to_airflow(context):
             waited = f"after {order.model.inputs.wait_minutes} minutes"
             places = ", ".join(str(uri) for uri, _ in _places(order))
-            raise InputMissingError(f"{waited}, not all of {places} are there")
+            refused = "".join(f"; {words}" for words in event.get("refused", ()))
+            raise InputMissingError(f"{waited}, not all of {places} are there{refused}")
 
 
 def _wait_for_input(

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import random
-from collections import defaultdict
 from collections.abc import AsyncIterator, Hashable
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -13,15 +9,12 @@ from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
-from trainyard import connections
 from trainyard.inputs import is_there
+from trainyard.watcher import looks
+from trainyard.watcher.looks import Seen
 
-# Between two looks at S3, whoever waits: five hundred models of two folders each are all looked at within two minutes.
-SECONDS_BETWEEN_LOOKS = 0.1
 # between two rounds, however few wait
 SECONDS_BETWEEN_ROUNDS = 15.0
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -32,14 +25,11 @@ class Place:
     marker: str | None
 
 
-# what triggers of this process wait for, by stream and trigger
-_waiting: defaultdict[Hashable, dict[int, tuple[Place, ...]]] = defaultdict(dict)
-
-
 class InputTrigger(BaseEventTrigger):
     """Waits until every input is there, or until the time for it is up.
 
-    The payload's ``there`` says which; the task then lists the inputs itself.
+    The payload's ``there`` says which, and ``refused`` S3's words where it was not even to be looked at; the task then
+    lists the inputs itself.
 
     :param places: of each input the URI, and the marker or none
     :param give_up_at: ISO time
@@ -59,34 +49,28 @@ class InputTrigger(BaseEventTrigger):
         return ("trainyard.inputs", self.aws_conn_id)
 
     @classmethod
-    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[frozenset[Place]]:
-        """After every round, the places that are there. Never raises: that would fail all that wait."""
-        waiting = _waiting["trainyard.inputs", kwargs["aws_conn_id"]]
-        while True:
-            try:
-                s3 = await asyncio.to_thread(connections.s3_client, kwargs["aws_conn_id"])
-                while True:
-                    yield await _round(s3, {place for places in waiting.values() for place in places})
-                    await asyncio.sleep(SECONDS_BETWEEN_ROUNDS + random.uniform(0, 1))  # noqa: S311
-            except Exception:
-                log.warning("S3 could not be asked; the next round will", exc_info=True)
-                await asyncio.sleep(SECONDS_BETWEEN_ROUNDS)
-                yield frozenset()
+    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Seen]:
+        """After every round, the places that are there."""
+        aws_conn_id = kwargs["aws_conn_id"]
+        key = ("trainyard.inputs", aws_conn_id)
+        async for seen in looks.rounds(key, aws_conn_id, _look, seconds_between=SECONDS_BETWEEN_ROUNDS):
+            yield seen
 
-    async def filter_shared_stream(
-        self, shared_stream: AsyncIterator[frozenset[Place]]
-    ) -> AsyncIterator[TriggerEvent]:
+    async def filter_shared_stream(self, shared_stream: AsyncIterator[Seen]) -> AsyncIterator[TriggerEvent]:
         mine = tuple(Place(str(uri), marker) for uri, marker in self.places)
-        waiting = _waiting[self.shared_stream_key()]
+        waiting = looks.waiting[self.shared_stream_key()]
         waiting[id(self)] = mine
         give_up_at = datetime.fromisoformat(self.give_up_at)
         try:
-            async for there in shared_stream:
-                if there.issuperset(mine):
+            async for seen in shared_stream:
+                if seen.there.issuperset(mine):
                     yield TriggerEvent({"there": True})
                     return
                 if datetime.now(timezone.utc) > give_up_at:
-                    yield TriggerEvent({"there": False})
+                    refused = [
+                        f"{place.uri}: {seen.refused[place]}" for place in mine if place in seen.refused
+                    ]
+                    yield TriggerEvent({"there": False, "refused": refused})
                     return
         finally:
             del waiting[id(self)]
@@ -98,10 +82,5 @@ class InputTrigger(BaseEventTrigger):
             yield event
 
 
-async def _round(s3: Any, places: set[Place]) -> frozenset[Place]:
-    there = []
-    for place in sorted(places, key=lambda place: place.uri):
-        if await asyncio.to_thread(is_there, s3, place.uri, marker=place.marker):
-            there.append(place)
-        await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
-    return frozenset(there)
+def _look(s3: Any, place: Place) -> bool:
+    return is_there(s3, place.uri, marker=place.marker)

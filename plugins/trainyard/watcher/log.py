@@ -1,22 +1,33 @@
-"""Waiting for the log of a cluster that failed without a word from its job."""
+"""Waiting for the logs of clusters that failed without a word from their jobs: one look at S3 after the other."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Hashable
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
-from trainyard import connections
 from trainyard.driver_log import find_logs
+from trainyard.watcher import looks
+from trainyard.watcher.looks import Seen
 
-_SECONDS_BETWEEN_LOOKS = 10
+SECONDS_BETWEEN_ROUNDS = 10.0
 
 
-class LogTrigger(BaseTrigger):
+@dataclass(frozen=True)
+class ClusterLogs:
+    """Where the logs of a cluster will be."""
+
+    log_uri: str
+    cluster_id: str
+
+
+class LogTrigger(BaseEventTrigger):
     """Waits until the driver's and the step's log are in S3, or until the time for it is up.
+
+    Many may fail at once, by one zone, bootstrap script or release of the job: they share one client and one stream.
 
     :param payload: what the task is resumed with, either way
     :param give_up_at: ISO time
@@ -36,17 +47,36 @@ class LogTrigger(BaseTrigger):
         names = ("payload", "log_uri", "cluster_id", "aws_conn_id", "give_up_at")
         return ("trainyard.watcher.LogTrigger", {name: getattr(self, name) for name in names})
 
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        give_up_at = datetime.fromisoformat(self.give_up_at)
-        while datetime.now(timezone.utc) < give_up_at and not await asyncio.to_thread(self._is_there):
-            await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
-        yield TriggerEvent(self.payload)
+    def shared_stream_key(self) -> Hashable:
+        return ("trainyard.logs", self.aws_conn_id)
 
-    def _is_there(self) -> bool:
+    @classmethod
+    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Seen]:
+        """After every round, the clusters whose logs are there."""
+        aws_conn_id = kwargs["aws_conn_id"]
+        key = ("trainyard.logs", aws_conn_id)
+        async for seen in looks.rounds(key, aws_conn_id, _look, seconds_between=SECONDS_BETWEEN_ROUNDS):
+            yield seen
+
+    async def filter_shared_stream(self, shared_stream: AsyncIterator[Seen]) -> AsyncIterator[TriggerEvent]:
+        mine = ClusterLogs(self.log_uri, self.cluster_id)
+        waiting = looks.waiting[self.shared_stream_key()]
+        waiting[id(self)] = (mine,)
+        give_up_at = datetime.fromisoformat(self.give_up_at)
         try:
-            s3 = connections.s3_client(self.aws_conn_id)
-            return find_logs(s3, log_uri=self.log_uri, cluster_id=self.cluster_id).whole
-        except Exception:
-            # the failure itself is known: its log is worth waiting for, and no more than that
-            self.log.warning("the log of cluster %s cannot be looked for", self.cluster_id, exc_info=True)
-            return False
+            async for seen in shared_stream:
+                if mine in seen.there or datetime.now(timezone.utc) > give_up_at:
+                    yield TriggerEvent(self.payload)
+                    return
+        finally:
+            del waiting[id(self)]
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait alone, where there is no triggerer: ``airflow dags test``."""
+        stream = type(self).open_shared_stream(self.serialize()[1])
+        async for event in self.filter_shared_stream(stream):
+            yield event
+
+
+def _look(s3: Any, sought: ClusterLogs) -> bool:
+    return find_logs(s3, log_uri=sought.log_uri, cluster_id=sought.cluster_id).whole
