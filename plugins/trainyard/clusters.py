@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError
 
 from trainyard.ledger import ClusterId, Listing
 
@@ -154,6 +154,13 @@ def launch(emr: Any, request: Mapping[str, Any]) -> ClusterId:
         raise
 
 
+def may_have_launched(error: BotoCoreError | ClientError) -> bool:
+    """Whether there may be a cluster after ``launch`` raised this: EMR did not say no, and may have had the request."""
+    if isinstance(error, ClientError):
+        return _http_status(error) >= 500
+    return not isinstance(error, (EndpointConnectionError, ConnectTimeoutError))
+
+
 def active_clusters(emr: Any) -> list[ClusterStatus]:
     """The clusters of the account and region that hold instances, whoever launched them."""
     pages = emr.get_paginator("list_clusters").paginate(ClusterStates=list(ACTIVE_STATES))
@@ -258,9 +265,11 @@ def _passes(error: Exception) -> bool:
     """Whether the same call may succeed later: throttled, no connection, or EMR's own trouble."""
     if not isinstance(error, ClientError):
         return True
-    answer = error.response
-    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return answer.get("Error", {}).get("Code") in _THROTTLED or status >= 500
+    return error.response.get("Error", {}).get("Code") in _THROTTLED or _http_status(error) >= 500
+
+
+def _http_status(error: ClientError) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
 def step_failure(emr: Any, cluster_id: ClusterId) -> str:

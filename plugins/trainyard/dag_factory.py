@@ -57,6 +57,9 @@ Airflow does not say how its runs stand, only those over age. `trainyard reap --
 # last launch, which the pace may put off for long, and nobody would see a training fail until then.
 _WAIT_FIRST = {"weight_rule": "absolute", "priority_weight": 4}
 _LAUNCH_NEXT = {"weight_rule": "absolute", "priority_weight": 3}
+# The ledger counts a model's retries. Airflow's tries of the wait are also spent on a database or a service that is
+# away for some minutes, which is no failure of the training.
+_TRIES_FOR_OUTAGES = 10
 _AWS_RETRIES = {"retries": 3, "retry_delay": timedelta(seconds=30), "retry_exponential_backoff": True}
 
 
@@ -121,7 +124,7 @@ def build_dag(portfolio: Portfolio, *, model_names: Sequence[str] | None = None)
                     portfolio=portfolio,
                     model_name=name,
                     **_WAIT_FIRST,
-                    retries=portfolio.models[name].retries,
+                    retries=portfolio.models[name].retries + _TRIES_FOR_OUTAGES,
                     retry_delay=timedelta(seconds=30),
                 )
             plan >> create >> wait >> after_waits

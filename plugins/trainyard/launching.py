@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any, Protocol
 
+from botocore.exceptions import BotoCoreError, ClientError
 from sqlalchemy import Engine
 
 from trainyard import clusters, ledger
@@ -40,7 +41,7 @@ log = logging.getLogger(__name__)
 
 
 class AttemptFailedError(Exception):
-    """The training's last attempt was found to have failed, and a fresh cluster would not mend it."""
+    """The training's last attempt was found to have failed, and there is to be no other."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(f"{failure.code}: {failure.sentence}")
@@ -82,7 +83,10 @@ class Terms:
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be trained, and how."""
+    """What is to be trained, and how.
+
+    :param tries_before: Airflow's tries of the task before this one, since a person last cleared it
+    """
 
     training: Training
     model: Model
@@ -90,6 +94,7 @@ class Order:
     lineage: Lineage
     aws_conn_id: str
     terms: Terms = field(default_factory=Terms)
+    tries_before: int = 0
 
 
 def launch_or_resume(clients: Clients, order: Order) -> Attempt:
@@ -99,11 +104,11 @@ def launch_or_resume(clients: Clients, order: Order) -> Attempt:
 
     :raises trainyard.inputs.InputMissingError: an input is not there; no attempt was taken
     :raises trainyard.clusters.LaunchRefusedError: EMR refused the request; the attempt has ended as failed
-    :raises AttemptFailedError: the last attempt failed meanwhile, and not for want of a better cluster
+    :raises AttemptFailedError: the last attempt failed meanwhile, and there is to be no other
     """
     attempts = ledger.attempts(clients.app, order.training.training_id)
     if attempts and (attempts[-1].state != "ended" or attempts[-1].outcome == "succeeded"):
-        resumed = _resume(clients, attempts)
+        resumed = _resume(clients, order, attempts)
         if resumed is not None:
             return resumed
     inputs = _list_inputs(clients.s3, order)
@@ -118,11 +123,11 @@ def launch_or_resume(clients: Clients, order: Order) -> Attempt:
     return _launch(clients, order, inputs, attempt)
 
 
-def replace_awaited(clients: Clients, attempts: Sequence[Attempt]) -> None:
+def replace_awaited(clients: Clients, order: Order, attempts: Sequence[Attempt]) -> None:
     """End a live attempt that an earlier try of the wait has waited for, so that the training gets a fresh cluster.
 
     :param attempts: the training's; the last is live
-    :raises AttemptFailedError: it failed meanwhile, and not for want of a better cluster
+    :raises AttemptFailedError: it failed meanwhile, and there is to be no other
     """
     attempt = attempts[-1]
     verdict = judge(attempt, attempts=attempts, emr=clients.emr, s3=clients.s3)
@@ -131,7 +136,18 @@ def replace_awaited(clients: Clients, attempts: Sequence[Attempt]) -> None:
         superseded = Failure("superseded", "a new try of the task took a fresh cluster", retry=True)
         end_attempt(clients.app, attempt, superseded, outcome="abandoned")
     else:
-        _settle(clients, attempt, verdict.failure)
+        _settle(clients, order, attempt, verdict.failure)
+
+
+def used_up(attempts: Sequence[Attempt], *, retries: int, tries: int) -> bool:
+    """Whether as many attempts have failed as the model's retries allow.
+
+    The ledger counts: Airflow's tries are also spent on databases and services that are away for a while.
+
+    :param tries: since a person last cleared the task; no more attempts can have failed in them
+    """
+    failed = sum(attempt.outcome == "failed" for attempt in attempts)
+    return min(failed, tries) > retries
 
 
 def end_attempt(
@@ -154,7 +170,7 @@ def give_up_at(order: Order, attempt: Attempt) -> datetime:
     return begun + timedelta(minutes=order.model.cluster.deadline_minutes + GRACE_MINUTES)
 
 
-def _resume(clients: Clients, attempts: Sequence[Attempt]) -> Attempt | None:
+def _resume(clients: Clients, order: Order, attempts: Sequence[Attempt]) -> Attempt | None:
     """The last attempt, if it is live or ended well; none where a cluster must be launched."""
     attempt = attempts[-1]
     if attempt.state == "ended":
@@ -168,14 +184,17 @@ def _resume(clients: Clients, attempts: Sequence[Attempt]) -> Attempt | None:
     if verdict.live:
         log.info("attempt %d goes on with cluster %s", attempt.attempt, attempt.cluster_id)
         return attempt
-    ended = _settle(clients, attempt, verdict.failure)
+    ended = _settle(clients, order, attempt, verdict.failure)
     return ended if verdict.failure is None else None
 
 
-def _settle(clients: Clients, attempt: Attempt, failure: Failure | None) -> Attempt:
+def _settle(clients: Clients, order: Order, attempt: Attempt, failure: Failure | None) -> Attempt:
     ended = end_attempt(clients.app, attempt, failure)
-    if failure is not None and not failure.retry:
-        raise AttemptFailedError(failure)
+    if failure is not None:
+        attempts = ledger.attempts(clients.app, attempt.training_id)
+        retries = order.model.retries
+        if not failure.retry or used_up(attempts, retries=retries, tries=order.tries_before):
+            raise AttemptFailedError(failure)
     return ended
 
 
@@ -242,7 +261,7 @@ def _launch(clients: Clients, order: Order, inputs: Inputs, attempt: Attempt) ->
         comparables=_comparables(clients.app, order),
     )
     # before it is put: where another worker has recorded its own, that one's file must stay as it is
-    ledger.record_request(
+    attempt = ledger.record_request(
         clients.app,
         training_id=attempt.training_id,
         attempt=attempt.attempt,
@@ -281,6 +300,15 @@ def _run_job_flow(clients: Clients, attempt: Attempt, request: dict[str, Any]) -
         except clusters.LaunchRefusedError as error:
             end_attempt(clients.app, attempt, Failure("launch_refused", str(error), retry=False))
             raise
+        except (BotoCoreError, ClientError) as error:
+            if not clusters.may_have_launched(error):
+                raise
+            log.warning("RunJobFlow gave no answer to %s", attempt.cluster_name, exc_info=True)
+            # at once: a cluster that nobody knows of runs, and this may be the last try
+            found = _search(clients, attempt)
+            if found is None:
+                raise
+            return found
         time.sleep(delay_seconds + random.uniform(0, delay_seconds))  # noqa: S311
         delay_seconds = min(2 * delay_seconds, 30)
 

@@ -87,6 +87,8 @@ def test_the_tasks_are_the_provider_s_operators(dag_file: Path) -> None:
     assert isinstance(dag.get_task("apple.wait_for_training"), EmrStepSensor)
     assert dag.get_task("publish").trigger_rule == "all_done"
     assert dag.get_task("freshness").retries == 0
+    # the ledger holds a training to its model's two
+    assert dag.get_task("apple.wait_for_training").retries == 12
 
 
 def test_two_parses_serialize_to_the_same_so_that_no_parse_makes_a_dag_version(dag_file: Path) -> None:

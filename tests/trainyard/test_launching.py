@@ -169,19 +169,31 @@ def test_a_worker_killed_after_run_job_flow_finds_its_cluster_by_name(
     assert [cluster["Id"] for cluster in aws.clusters_named(attempt.cluster_name)] == [attempt.cluster_id]
 
 
-def test_a_lost_reply_leads_to_no_second_cluster(
+def test_a_cluster_whose_reply_was_lost_is_found_by_the_same_try(
     aws: Aws, clients: Clients, order: Order, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def lose(emr: Any, request: dict[str, Any]) -> None:
         emr.run_job_flow(**request)
         raise ReadTimeoutError(endpoint_url="http://127.0.0.1")
 
-    with monkeypatch.context() as patch:
-        patch.setattr(clusters, "launch", lose)
-        with pytest.raises(ReadTimeoutError):
-            launch_or_resume(clients, order)
+    monkeypatch.setattr(clusters, "launch", lose)
     attempt = launch_or_resume(clients, order)
+    assert attempt.state == "launched"
     assert [cluster["Id"] for cluster in aws.clusters_named(attempt.cluster_name)] == [attempt.cluster_id]
+
+
+def test_a_launch_that_nobody_ever_answers_leaves_no_intent(
+    clients: Clients, order: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose(_emr: Any, _request: dict[str, Any]) -> None:
+        raise ReadTimeoutError(endpoint_url="http://127.0.0.1")
+
+    monkeypatch.setattr(clusters, "LIST_LAG_SECONDS", 0)
+    monkeypatch.setattr(clusters, "launch", lose)
+    with pytest.raises(ReadTimeoutError):
+        launch_or_resume(clients, order)
+    (attempt,) = ledger.attempts(clients.app, order.training.training_id)
+    assert (attempt.outcome, attempt.failure_code) == ("abandoned", "launch_unanswered")
 
 
 def test_a_worker_killed_before_run_job_flow_launches_after_a_search(

@@ -56,7 +56,15 @@ def order_of(portfolio: Portfolio, model_name: str, context: Any) -> Order:
         ),
         aws_conn_id=cluster_connection(portfolio, model),
         terms=_terms(portfolio, model),
+        tries_before=tries_before(context),
     )
+
+
+def tries_before(context: Any) -> int:
+    """Airflow's tries of the task before this one, since a person last cleared it: a clear adds to ``max_tries``."""
+    task_instance = context["ti"]
+    retries = task_instance.task.retries or 0
+    return max(0, int(task_instance.try_number - 1 - (task_instance.max_tries - retries)))
 
 
 def _terms(portfolio: Portfolio, model: Model) -> Terms:

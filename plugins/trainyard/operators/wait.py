@@ -16,7 +16,7 @@ from trainyard.clusters import Failure
 from trainyard.connections import AirflowClients
 from trainyard.driver_log import Logs, find_logs
 from trainyard.judging import judge
-from trainyard.launching import Order, end_attempt, give_up_at, replace_awaited
+from trainyard.launching import Order, end_attempt, give_up_at, replace_awaited, used_up
 from trainyard.ledger import Attempt, ClusterId
 from trainyard.operators.failure import failure_text
 from trainyard.operators.launch import (
@@ -26,6 +26,7 @@ from trainyard.operators.launch import (
     launch_or_defer,
     order_of,
     told_to_airflow,
+    tries_before,
 )
 from trainyard.operators.links import attempt_links, link_attempts
 from trainyard.operators.run_plan import model_of, read_plan
@@ -111,7 +112,14 @@ class WaitForTraining(EmrStepSensor):
         end_attempt(clients.app, attempt, failure)
         if failure is not None:
             told = failure_text(failure, verdict.emr_words, logs=logs, log_uri=log_uri, attempt=attempt)
-            raise AirflowException(told) if failure.retry else AirflowFailException(told)
+            retried = self._retried(failure, app, attempt, context)
+            raise AirflowException(told) if retried else AirflowFailException(told)
+
+    def _retried(self, failure: Failure, app: Engine, attempt: Attempt, context: Any) -> bool:
+        """Whether the training gets a further attempt; Airflow's own tries are more, for outages."""
+        attempts = ledger.attempts(app, attempt.training_id)
+        retries = self.portfolio.models[self.model_name].retries
+        return failure.retry and not used_up(attempts, retries=retries, tries=tries_before(context) + 1)
 
     def _link(self, app: Engine, attempt: Attempt, log_uri: str) -> None:
         link_attempts(self, ledger.attempts(app, attempt.training_id), log_uri=log_uri)
@@ -147,5 +155,5 @@ class WaitForTraining(EmrStepSensor):
             if attempts[-1].awaited_at is None:
                 return attempts[-1]
             with told_to_airflow(context):
-                replace_awaited(clients, attempts)
+                replace_awaited(clients, order, attempts)
         return launch_or_defer(self, clients=clients, order=order, context=context)

@@ -49,13 +49,19 @@ models:
 
 @dataclass
 class TaskInstance:
-    """What the operators use of Airflow's; XComs by task and key."""
+    """What the operators use of Airflow's; XComs by task and key.
+
+    :param max_tries: the task's retries, and whatever was tried before a person cleared it
+    """
 
     xcoms: dict[tuple[str, str], Any]
     task_id: str = "hotels.wait_for_training"
     dag_id: str = "shop"
     run_id: str = "manual__1"
     pushed: dict[str, Any] = field(default_factory=dict)
+    task: Any = field(default_factory=lambda: SimpleNamespace(retries=12))
+    try_number: int = 1
+    max_tries: int = 12
 
     def xcom_pull(self, task_ids: str, key: str = "return_value") -> Any:
         return self.xcoms.get((task_ids, key))
@@ -75,6 +81,8 @@ class Shop:
     bucket: str
     run_id: str = field(default_factory=lambda: f"manual__{uuid4().hex[:8]}")
     deployment: str = "laptop"
+    tries: int = 0
+    cleared_after: int = 0
 
     def run(self, run_id: str) -> Shop:
         """The same shop in another run."""
@@ -104,7 +112,10 @@ class Shop:
 
     def context(self) -> dict[str, Any]:
         task_instance = TaskInstance(
-            {("plan", "plan"): self.plan.model_dump(mode="json")}, run_id=self.run_id
+            {("plan", "plan"): self.plan.model_dump(mode="json")},
+            run_id=self.run_id,
+            try_number=max(1, self.tries),
+            max_tries=12 + self.cleared_after,
         )
         return {
             "ti": task_instance,
@@ -123,6 +134,7 @@ class Shop:
 
     def wait(self) -> TrainingTrigger:
         """One try of the wait up to its deferral."""
+        self.tries += 1
         with pytest.raises(TaskDeferred) as deferred:
             self.waiting_task().execute(self.context())
         trigger = deferred.value.trigger
@@ -140,6 +152,10 @@ class Shop:
 
     def is_live(self, cluster_id: str | None) -> bool:
         return not self.state_of(cluster_id).startswith("TERMINAT")
+
+    def clear(self) -> None:
+        """As a person does: Airflow allows as many tries again."""
+        self.cleared_after = self.tries
 
     def run_cluster(self, name: str) -> str:
         """The id of a cluster that nothing of ours launched."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, TaskDeferred
 from airflow.triggers.base import TriggerEvent
+from sqlalchemy.exc import OperationalError
 
 from trainyard import ledger
 from trainyard.watcher import LogTrigger, TrainingTrigger
@@ -98,6 +99,61 @@ def test_an_end_that_nobody_explains_is_retried_after_an_attempt_that_ended_othe
     with pytest.raises(AirflowException) as error:
         resumed(shop, trigger)
     assert error.type is AirflowException
+
+
+def fail_for_want_of_a_node(shop: Shop) -> type[AirflowException]:
+    """A try that fails as a fresh cluster could mend; how it fails says whether there is to be one."""
+    trigger = shop.wait()
+    put_log(shop, trigger.cluster_id, DRIVER, "ExecutorLostFailure (slave lost)")
+    shop.emr.terminate_job_flows(JobFlowIds=[trigger.cluster_id])
+    with pytest.raises(AirflowException) as error:
+        resumed(shop, trigger)
+    return error.type
+
+
+def lose_the_ledger(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A try that finds the ledger's database away."""
+    shop.tries += 1
+    with monkeypatch.context() as away:
+        away.setenv("AIRFLOW_CONN_APP_DB", "postgresql://nobody:none@127.0.0.1:1/none")
+        with pytest.raises(OperationalError):
+            shop.waiting_task().execute(shop.context())
+
+
+def test_a_ledger_that_is_away_spends_none_of_the_model_s_retries(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = []
+    for _ in range(3):
+        for _ in range(3):
+            lose_the_ledger(shop, monkeypatch)
+        ends.append(fail_for_want_of_a_node(shop))
+    assert ends == [AirflowException, AirflowException, AirflowFailException]
+    assert [attempt.failure_code for attempt in shop.attempts()] == ["node_lost"] * 3
+
+
+def test_a_task_that_a_person_clears_has_the_model_s_retries_again(shop: Shop) -> None:
+    ends = []
+    for _ in range(2):
+        ends += [fail_for_want_of_a_node(shop) for _ in range(3)]
+        shop.clear()
+    assert ends == [AirflowException, AirflowException, AirflowFailException] * 2
+
+
+def test_a_failure_found_by_a_later_try_counts_among_the_model_s_retries(shop: Shop) -> None:
+    """As where the ledger was away when the failure should have been judged."""
+    for attempt in (1, 2, 3):
+        trigger = shop.wait()
+        assert trigger.attempt == attempt
+        put_log(shop, trigger.cluster_id, DRIVER, "ExecutorLostFailure (slave lost)")
+        shop.emr.terminate_job_flows(JobFlowIds=[trigger.cluster_id])
+        if attempt < 3:
+            with pytest.raises(AirflowException):
+                resumed(shop, trigger)
+    shop.tries += 1
+    with pytest.raises(AirflowFailException):
+        shop.waiting_task().execute(shop.context())
+    assert len(shop.attempts()) == 3
 
 
 def test_the_judged_attempt_is_the_one_that_was_waited_for(shop: Shop) -> None:
