@@ -31,7 +31,7 @@ from trainyard.publishing import find_comparables
 from trainyard.request import Comparables, Inputs, Lineage, training_request
 from trainyard.training import Sha256, Training, split_uri
 
-# Throttling delays a launch; beyond this the task fails and its next try goes on with the same attempt.
+# Throttling delays a launch; beyond this the task comes back later and goes on with the same attempt.
 _THROTTLED_SECONDS = 900
 _LISTED_JUST_NOW_SECONDS = 60
 # how far EMR's clock and the database's may be apart
@@ -104,6 +104,7 @@ def launch_or_resume(clients: Clients, order: Order) -> Attempt:
 
     :raises trainyard.inputs.InputMissingError: an input is not there; no attempt was taken
     :raises trainyard.clusters.LaunchRefusedError: EMR refused the request; the attempt has ended as failed
+    :raises trainyard.clusters.LaunchThrottledError: for a quarter of an hour; the attempt waits to be launched
     :raises AttemptFailedError: the last attempt failed meanwhile, and there is to be no other
     """
     attempts = ledger.attempts(clients.app, order.training.training_id)
@@ -296,12 +297,14 @@ def _run_job_flow(clients: Clients, attempt: Attempt, request: dict[str, Any]) -
             return clusters.launch(clients.launching_emr, request)
         except clusters.LaunchThrottledError:
             if time.monotonic() > give_up:
+                _take_back(clients, attempt)
                 raise
         except clusters.LaunchRefusedError as error:
             end_attempt(clients.app, attempt, Failure("launch_refused", str(error), retry=False))
             raise
         except (BotoCoreError, ClientError) as error:
             if not clusters.may_have_launched(error):
+                _take_back(clients, attempt)
                 raise
             log.warning("RunJobFlow gave no answer to %s", attempt.cluster_name, exc_info=True)
             # at once: a cluster that nobody knows of runs, and this may be the last try
@@ -311,6 +314,16 @@ def _run_job_flow(clients: Clients, attempt: Attempt, request: dict[str, Any]) -
             return found
         time.sleep(delay_seconds + random.uniform(0, delay_seconds))  # noqa: S311
         delay_seconds = min(2 * delay_seconds, 30)
+
+
+def _take_back(clients: Clients, attempt: Attempt) -> None:
+    """Nothing was made, so that nobody needs to search for it."""
+    ledger.take_back_request(
+        clients.app,
+        training_id=attempt.training_id,
+        attempt=attempt.attempt,
+        request_sha256=Sha256(str(attempt.request_sha256)),
+    )
 
 
 def _record(clients: Clients, attempt: Attempt, cluster_id: ClusterId) -> Attempt:

@@ -276,6 +276,20 @@ def test_a_throttled_launch_is_asked_again_and_only_then(
     assert len(aws.clusters_named(attempt.cluster_name)) == 1
 
 
+def test_a_launch_that_was_throttled_for_long_goes_on_with_its_attempt_and_searches_for_nothing(
+    aws: Aws, clients: Clients, order: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = {"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}
+    throttled = replace(clients, launching_emr=Throttling(aws.emr, ClientError(error, "RunJobFlow"), times=1))
+    with monkeypatch.context() as patch:
+        patch.setattr(launching, "_THROTTLED_SECONDS", 0)
+        with pytest.raises(clusters.LaunchThrottledError):
+            launch_or_resume(throttled, order)
+    attempt = launch_or_resume(clients, order)
+    assert (attempt.attempt, attempt.state) == (1, "launched")
+    assert aws.calls == ["RunJobFlow"]
+
+
 def test_a_cluster_that_ended_meanwhile_is_followed_by_a_fresh_attempt(
     aws: Aws, clients: Clients, order: Order
 ) -> None:

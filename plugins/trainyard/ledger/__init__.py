@@ -30,6 +30,7 @@ from trainyard.ledger.attempts import (
     record_request,
     record_step,
     record_wait,
+    take_back_request,
 )
 from trainyard.ledger.pacing import Pace, launch_delay_seconds
 
@@ -60,4 +61,5 @@ __all__ = [
     "record_request",
     "record_step",
     "record_wait",
+    "take_back_request",
 ]

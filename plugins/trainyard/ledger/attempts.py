@@ -143,6 +143,15 @@ _RECORD_REQUEST = text(
     """  # noqa: S608
 )
 
+_TAKE_BACK_REQUEST = text(
+    f"""
+    UPDATE operations.attempt SET request_sha256 = NULL, instances = NULL
+    WHERE training_id = :training_id AND attempt = :attempt AND state = 'intended'
+      AND request_sha256 = :request_sha256
+    RETURNING {_COLUMNS}
+    """  # noqa: S608
+)
+
 # a launch that arrives after the end is kept too: its cluster is alive and somebody must be able to end it
 _RECORD_LAUNCH = text(
     f"""
@@ -283,6 +292,16 @@ def record_request(
     asked = None if instances is None else json.dumps([each.model_dump(mode="json") for each in instances])
     values = {"request_sha256": request_sha256, "instances": asked}
     return _update(app, _RECORD_REQUEST, training_id, attempt, **values)
+
+
+def take_back_request(
+    app: Engine, *, training_id: TrainingId, attempt: int, request_sha256: Sha256
+) -> Attempt:
+    """Record that EMR has made nothing of a request, for certain: the attempt may be launched by another.
+
+    :raises LedgerError: another request is recorded, or the attempt is launched or has ended
+    """
+    return _update(app, _TAKE_BACK_REQUEST, training_id, attempt, request_sha256=request_sha256)
 
 
 def record_launch(

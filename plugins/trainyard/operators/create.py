@@ -55,7 +55,7 @@ class CreateTrainingCluster(EmrCreateJobFlowOperator):
         return str(attempt.cluster_id)
 
     def resume(self, context: Any, event: Any = None) -> str:
-        """Go on after the input came, or a slot was given."""
+        """Go on after the input came, a slot was given, or a throttling was waited out."""
         check_waited_input(event, order_of(self.portfolio, self.model_name, context), context)
         return self.execute(context)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from functools import cache
 from typing import Any
 
+from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
@@ -27,6 +29,8 @@ from trainyard.training import Sha256
 from trainyard.watcher import AdmissionTrigger, InputTrigger
 
 NOT_LAUNCHED = "not_launched"
+# apart from each other, so that those that were throttled together do not all come back at once
+_COME_BACK_SECONDS = (60, 300)
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +94,8 @@ def launch_or_defer(
 ) -> Attempt:
     """Launch the cluster of a training, or adopt the one that an earlier try launched.
 
-    Defers the task where it must wait for late input or for a slot; it is resumed in the operator's ``resume``.
+    Defers the task where it must wait for late input, for a slot, or out a long throttling; it is resumed in the
+    operator's ``resume``.
     """
     with told_to_airflow(context):
         try:
@@ -101,6 +106,9 @@ def launch_or_defer(
             _wait_for_input(
                 operator, order=order, aws_conn_id=clients.connections.aws, context=context, error=error
             )
+            raise
+        except clusters.LaunchThrottledError as error:
+            _come_back_later(operator, error)
             raise
     if attempt.state == "queued":
         log.info("attempt %d waits for a slot of the account", attempt.attempt)
@@ -122,12 +130,19 @@ def check_waited_input(event: Any, order: Order, context: Any) -> None:
 
     :param event: what the task is resumed with
     """
-    if event is not None and event.get("there") is False:
+    if isinstance(event, dict) and event.get("there") is False:
         with told_to_airflow(context):
             waited = f"after {order.model.inputs.wait_minutes} minutes"
             places = ", ".join(str(uri) for uri, _ in _places(order))
             refused = "".join(f"; {words}" for words in event.get("refused", ()))
             raise InputMissingError(f"{waited}, not all of {places} are there{refused}")
+
+
+def _come_back_later(operator: BaseOperator, error: clusters.LaunchThrottledError) -> None:
+    """Defer the task for some minutes: throttling delays a training, and never fails it or spends a try."""
+    log.warning("%s; the launch is tried again in some minutes", error)
+    seconds = random.uniform(*_COME_BACK_SECONDS)  # noqa: S311
+    operator.defer(trigger=TimeDeltaTrigger(timedelta(seconds=seconds)), method_name="resume")
 
 
 def _wait_for_input(

@@ -84,7 +84,7 @@ class WaitForTraining(EmrStepSensor):
         )
 
     def resume(self, context: Any, event: Any = None) -> None:
-        """Go on after the input of a further attempt came, or a slot for it was given."""
+        """Go on after the input of a further attempt came, a slot was given, or a throttling was waited out."""
         check_waited_input(event, order_of(self.portfolio, self.model_name, context), context)
         self.execute(context)
 

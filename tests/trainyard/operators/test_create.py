@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
-from trainyard import clusters, ledger
+from local_aws.client import LocalAws
+from local_aws.faults.kinds import Throttle
+from trainyard import clusters, launching, ledger
 from trainyard.ledger import Listing
 from trainyard.operators import CreateTrainingCluster
 from trainyard.watcher import AdmissionTrigger, InputTrigger
@@ -38,6 +40,20 @@ def test_a_model_whose_input_is_late_waits_without_a_cluster_and_without_an_atte
         [f"s3://{shop.bucket}/hotels/2026-11-22/test/", "_SUCCESS"],
     ]
     assert shop.attempts() == []
+
+
+def test_a_launch_that_is_throttled_for_long_waits_without_a_worker_and_fails_nothing(
+    shop: Shop, idle_aws_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with LocalAws(idle_aws_url).faults(Throttle(calls=("RunJobFlow",))), monkeypatch.context() as patch:
+        patch.setattr(launching, "_THROTTLED_SECONDS", 0)
+        with pytest.raises(TaskDeferred) as deferred:
+            create(shop).execute(shop.context())
+    moment = deferred.value.trigger.serialize()[1]["moment"]
+    assert timedelta() < moment - datetime.now(timezone.utc) < timedelta(minutes=6)
+    # what the trigger resumes it with
+    cluster_id = getattr(create(shop), deferred.value.method_name)(shop.context(), moment)
+    assert [(attempt.attempt, attempt.cluster_id) for attempt in shop.attempts()] == [(1, cluster_id)]
 
 
 def test_input_that_came_is_trained_on(shop: Shop) -> None:
