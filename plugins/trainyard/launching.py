@@ -27,7 +27,7 @@ from trainyard.job_flow import JobCode, job_flow_request
 from trainyard.judging import judge
 from trainyard.ledger import Attempt, ClusterId, Limits, Pace, Reservation
 from trainyard.portfolio import GRACE_MINUTES, Model
-from trainyard.publishing import find_comparables
+from trainyard.publishing import find_comparables, has_manifest
 from trainyard.request import Comparables, Inputs, Lineage, training_request
 from trainyard.training import Sha256, Training, split_uri
 
@@ -99,6 +99,8 @@ class Order:
 
 def launch_or_resume(clients: Clients, order: Order) -> Attempt:
     """The training's attempt that is live or ended well, if there is one; else a new one with a cluster of its own.
+
+    One that ended well has left a manifest: EMR's word alone does not make it good.
 
     An attempt that must wait for a slot is returned as ``queued``, without a cluster.
 
@@ -175,7 +177,8 @@ def _resume(clients: Clients, order: Order, attempts: Sequence[Attempt]) -> Atte
     """The last attempt, if it is live or ended well; none where a cluster must be launched."""
     attempt = attempts[-1]
     if attempt.state == "ended":
-        return attempt
+        # by EMR's word alone: what publish refused for want of a manifest and a person cleared is to be trained again
+        return attempt if has_manifest(clients.s3, attempt.output_uri) else None
     if attempt.cluster_id is None:
         found = _search(clients, attempt)
         if found is None:
@@ -185,8 +188,12 @@ def _resume(clients: Clients, order: Order, attempts: Sequence[Attempt]) -> Atte
     if verdict.live:
         log.info("attempt %d goes on with cluster %s", attempt.attempt, attempt.cluster_id)
         return attempt
-    ended = _settle(clients, order, attempt, verdict.failure)
-    return ended if verdict.failure is None else None
+    failure = verdict.failure
+    if failure is None and not has_manifest(clients.s3, attempt.output_uri):
+        sentence = f"cluster {attempt.cluster_id} ended well and left no manifest"
+        failure = Failure("no_manifest", sentence, retry=True)
+    ended = _settle(clients, order, attempt, failure)
+    return ended if failure is None else None
 
 
 def _settle(clients: Clients, order: Order, attempt: Attempt, failure: Failure | None) -> Attempt:

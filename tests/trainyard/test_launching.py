@@ -223,8 +223,34 @@ def test_a_worker_killed_before_the_request_was_written_goes_on_without_a_search
 def test_a_training_that_ended_well_is_not_trained_again(aws: Aws, clients: Clients, order: Order) -> None:
     first = launch_or_resume(clients, order)
     ledger.end(clients.app, training_id=first.training_id, attempt=1, outcome="succeeded")
+    bucket, key = split_uri(first.output_uri)
+    clients.s3.put_object(Bucket=bucket, Key=f"{key}manifest.json", Body=b"{}")
     assert launch_or_resume(clients, order).outcome == "succeeded"
     assert aws.calls == ["RunJobFlow"]
+
+
+def test_a_training_that_left_no_manifest_is_trained_again_whatever_emr_said(
+    clients: Clients, order: Order
+) -> None:
+    """As where publish refused it, and a person cleared it."""
+    first = launch_or_resume(clients, order)
+    ledger.end(clients.app, training_id=first.training_id, attempt=1, outcome="succeeded")
+    second = launch_or_resume(clients, order)
+    assert (second.attempt, second.state) == (2, "launched")
+    assert second.cluster_id != first.cluster_id
+
+
+def test_a_cluster_found_to_have_ended_well_without_a_manifest_is_a_failed_attempt(
+    clients: Clients, order: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = launch_or_resume(clients, order)
+    ended = clusters.ClusterStatus(
+        ledger.ClusterId(str(first.cluster_id)), "TERMINATED", "ALL_STEPS_COMPLETED", "Steps completed"
+    )
+    monkeypatch.setattr(clusters, "describe", lambda *_: ended)
+    assert launch_or_resume(clients, order).attempt == 2
+    found = ledger.attempts(clients.app, order.training.training_id)[0]
+    assert (found.outcome, found.failure_code) == ("failed", "no_manifest")
 
 
 def test_a_live_attempt_is_resumed_though_its_input_is_gone(clients: Clients, order: Order) -> None:

@@ -13,7 +13,7 @@ from trainyard.publishing.results import (
 )
 from trainyard.publishing.review import markdown_table, review_run
 from trainyard.publishing.run import ModelOutcome, NotLaunched, RunReport, publish_run
-from trainyard.publishing.training_folder import ToldFailure, read_failure
+from trainyard.publishing.training_folder import ToldFailure, has_manifest, read_failure
 
 __all__ = [
     "UNANSWERED",
@@ -28,6 +28,7 @@ __all__ = [
     "TrainingSummary",
     "VersionEvent",
     "find_comparables",
+    "has_manifest",
     "history",
     "live_models",
     "markdown_table",

@@ -127,6 +127,18 @@ def read_trained_model(s3: Any, attempt: Attempt, spool: Spool) -> TrainedModel:
     return trained
 
 
+def has_manifest(s3: Any, output_uri: str) -> bool:
+    """Whether the job has written an attempt's ``manifest.json``, its last file; whether it holds is to be seen."""
+    bucket, prefix = split_uri(output_uri)
+    try:
+        s3.head_object(Bucket=bucket, Key=f"{prefix}manifest.json")
+    except ClientError as error:
+        if _code(error) in {"NoSuchKey", "404"}:
+            return False
+        raise
+    return True
+
+
 def read_failure(s3: Any, output_uri: str) -> ToldFailure | None:
     """What the job said in an attempt's ``failure.json``; None where it said nothing that can be read."""
     try:

@@ -172,6 +172,10 @@ class Shop:
         )
         return str(answer["JobFlowId"])
 
+    def put_manifest(self, attempt: Attempt) -> None:
+        bucket, key = split_uri(attempt.output_uri)
+        self.s3.put_object(Bucket=bucket, Key=f"{key}manifest.json", Body=b"{}")
+
     def tell_failure(self, attempt: Attempt, code: str) -> None:
         bucket, key = split_uri(attempt.output_uri)
         failure = {"format_version": 2, "training": None, "code": code, "sentence": "so it is", "lines": []}

@@ -46,7 +46,8 @@ def test_a_new_try_of_the_wait_ends_the_cluster_and_takes_a_fresh_one(shop: Shop
 
 def test_a_wait_for_a_training_that_ended_well_is_over_at_once(shop: Shop) -> None:
     shop.create()
-    ledger.end(shop.app, training_id=shop.training.training_id, attempt=1, outcome="succeeded")
+    ended = ledger.end(shop.app, training_id=shop.training.training_id, attempt=1, outcome="succeeded")
+    shop.put_manifest(ended)
     shop.waiting_task().execute(shop.context())
     assert len(shop.attempts()) == 1
 
