@@ -98,21 +98,25 @@ class TrainingSummary:
     seconds: float | None
 
 
-# of all that had happened by then, the last activation of each model says what served
+# of all that had happened by then, the last activation of each model says what served; it is found in
+# activation_by_model, newest first, so that no log of any length is sorted
 _LIVE = text(
     f"""
     SELECT {", ".join(field.name for field in fields(LiveModel) if field.name != "pinned")},
            coalesce(pin.pinned, false) AS pinned
-    FROM (
-        SELECT DISTINCT ON (portfolio, model) *
+    FROM serving.served_model AS served
+    CROSS JOIN LATERAL (
+        SELECT version_id, activated_at, actor, reason, replaced_version_id
         FROM serving.activation
-        WHERE activated_at <= coalesce(CAST(:at AS timestamptz), 'infinity')
-        ORDER BY portfolio, model, activation_id DESC
+        WHERE activation.portfolio = served.portfolio AND activation.model = served.model
+          AND activated_at <= coalesce(CAST(:at AS timestamptz), 'infinity')
+        ORDER BY activation_id DESC
+        LIMIT 1
     ) AS newest
     JOIN serving.model_version USING (version_id, portfolio, model)
     LEFT JOIN LATERAL (
         SELECT pinned FROM serving.pin
-        WHERE (pin.portfolio, pin.model) = (newest.portfolio, newest.model)
+        WHERE (pin.portfolio, pin.model) = (served.portfolio, served.model)
           AND pinned_at <= coalesce(CAST(:at AS timestamptz), 'infinity')
         ORDER BY pin_id DESC LIMIT 1
     ) AS pin ON true

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from datetime import date, datetime, timedelta, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
 
 from trainyard.publishing import history, live_models
@@ -148,6 +148,43 @@ def test_what_served_at_any_time_is_known(three: Yard) -> None:
     assert [(model.version_id, model.pinned) for model in live_models(three.app)] == [(2, True)]
     assert [(model.version_id, model.pinned) for model in live_models(three.app, at=before)] == [(3, False)]
     assert live_models(three.app, at=datetime(2020, 1, 1, tzinfo=timezone.utc)) == []
+
+
+def test_what_served_is_found_by_an_index_however_long_the_log_is(yard: Yard) -> None:
+    versions = (
+        "INSERT INTO serving.model_version (portfolio, model, data_date, training_id, attempt, artifact,"
+        " artifact_sha256, feature_space, num_features, threshold, lineage)"
+        " SELECT 'demo', 'm' || n, '2026-11-20', lpad(to_hex(n), 16, '0'), 1, '\\x00', repeat('a', 64), 'v1', 7, 0.5,"
+        " '{}' FROM generate_series(1, 1000) AS n"
+    )
+    activations = (
+        "INSERT INTO serving.activation (version_id, portfolio, model, actor, reason, activated_at)"
+        " SELECT version_id, portfolio, model, 'a run', 'newer', timestamptz '2026-01-01Z' + day * interval '1 day'"
+        " FROM generate_series(0, 39) AS day, serving.model_version"
+    )
+    with yard.app.begin() as connection:
+        connection.execute(text(versions))
+        connection.execute(text(activations))
+    asked: list[tuple[str, Any]] = []
+    with yard.app.connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("ANALYZE"))
+
+    def ask(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(yard.app, "before_cursor_execute", ask)
+    at = datetime(2026, 1, 10, tzinfo=timezone.utc)
+    found = live_models(yard.app, at=at)
+    event.remove(yard.app, "before_cursor_execute", ask)
+    assert len(found) == 1000
+    assert {model.activated_at for model in found} == {at}
+    ((statement, parameters),) = asked
+    with yard.app.connect() as connection:
+        plan = "\n".join(
+            connection.exec_driver_sql(f"EXPLAIN {statement}", parameters).scalars()  # the tool's own query
+        )
+    assert "using activation_by_model" in plan, plan
+    assert "Seq Scan on activation" not in plan, plan
 
 
 def test_the_history_tells_who_did_what_and_why(three: Yard) -> None:
