@@ -57,8 +57,7 @@ def _way_out(outcome: dict[str, Any]) -> str:
     model, version_id = outcome["model"], outcome["version_id"]
     return (
         f"to let {model} serve it even so: `trainyard rollback {model} --to {version_id} --reason …` or the DAG "
-        f"rollback, then `trainyard unpin {model}` lets later runs replace it; where nothing of it serves yet, start "
-        "a new run"
+        f"rollback, then `trainyard unpin {model}` lets later runs replace it"
     )
 
 

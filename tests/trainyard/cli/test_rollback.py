@@ -75,6 +75,29 @@ def test_a_rollback_tells_what_serves_and_how_to_end_the_pin(run: Run) -> None:
     assert live(run) == [(2, True)]
 
 
+def test_a_first_version_that_was_held_back_serves_by_a_persons_word(run: Run, served: Engine) -> None:
+    with served.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO serving.model_version (portfolio, model, data_date, training_id, attempt, artifact,"
+                " artifact_sha256, feature_space, num_features, threshold, lineage) VALUES ('demo', 'flights',"
+                " '2026-11-21', repeat('f', 16), 1, '\\x00', repeat('a', 64), 'v1', 7, 0.5, '{}')"
+            )
+        )
+    unnamed = run("rollback", "flights", "--reason", "good enough")
+    assert unnamed.exit_code == 1
+    assert (
+        "no version of demo.flights serves: `trainyard rollback demo.flights --to VERSION`" in unnamed.output
+    )
+    result = run("rollback", "flights", "--to", "3", "--reason", "good enough")
+    assert (result.exit_code, result.stdout) == (
+        0,
+        "demo.flights: version 3 serves instead of nothing, pinned: no run replaces it until "
+        "`trainyard unpin demo.flights`\n",
+    )
+    assert live(run) == [(3, True), (2, False)]
+
+
 def test_a_pin_keeps_what_serves(run: Run) -> None:
     result = run("pin", "demo.hotels", "--reason", "holidays")
     assert result.stdout.startswith("demo.hotels: version 2 serves, pinned:")

@@ -64,6 +64,23 @@ def test_the_log_names_the_user_and_the_run_and_a_retry_goes_back_once(app: Engi
     assert execute(user=None, action="unpin", model="demo.hotels", reason="mended")["pinned"] is False
 
 
+def test_a_model_of_which_nothing_serves_yet_goes_live_by_a_persons_word(app: Engine) -> None:
+    first = (
+        "INSERT INTO serving.model_version (portfolio, model, data_date, training_id, attempt, artifact,"
+        " artifact_sha256, feature_space, num_features, threshold, lineage) VALUES ('demo', 'flights', '2026-11-20',"
+        " repeat('f', 16), 1, '\\x00', repeat('a', 64), 'v1', 7, 0.5, '{}')"
+    )
+    with app.begin() as connection:
+        connection.execute(text(first))
+    told = execute(model="flights", version=3, reason="good enough")
+    assert told == {"model": "demo.flights", "version_id": 3, "replaced_version_id": None, "pinned": True}
+    assert execute(model="flights", version=3, reason="good enough") == told
+    with app.connect() as connection:
+        assert connection.execute(
+            text("SELECT version_id FROM serving.live_model WHERE model = 'flights'")
+        ).all() == [(3,)]
+
+
 @pytest.mark.parametrize(
     ("conf", "sentence"),
     [
