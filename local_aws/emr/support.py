@@ -80,8 +80,8 @@ HONOURED: Mapping[str, frozenset[str]] = {
     "RemoveManagedScalingPolicyInput": _names("ClusterId"),
     "RemoveTagsInput": _names("ResourceId TagKeys"),
     "RunJobFlowInput": _names(
-        "AutoTerminationPolicy Configurations Instances LogUri ManagedScalingPolicy Name ReleaseLabel "
-        "StepConcurrencyLevel Steps Tags"
+        "AutoTerminationPolicy BootstrapActions Configurations Instances LogUri ManagedScalingPolicy Name "
+        "ReleaseLabel StepConcurrencyLevel Steps Tags"
     ),
     "ScriptBootstrapActionConfig": _names("Args Path"),
     "SetTerminationProtectionInput": _names("JobFlowIds TerminationProtected"),
@@ -106,7 +106,7 @@ KEPT: Mapping[str, frozenset[str]] = {
     ),
     "ManagedScalingPolicy": _names("ScalingStrategy UtilizationPerformanceIndex"),
     "RunJobFlowInput": _names(
-        "Applications AutoScalingRole BootstrapActions CustomAmiId EbsRootVolumeIops EbsRootVolumeSize "
+        "Applications AutoScalingRole CustomAmiId EbsRootVolumeIops EbsRootVolumeSize "
         "EbsRootVolumeThroughput JobFlowRole LogEncryptionKmsKeyId OSReleaseLabel RepoUpgradeOnBoot "
         "ScaleDownBehavior SecurityConfiguration ServiceRole VisibleToAllUsers"
     ),
