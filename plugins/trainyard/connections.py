@@ -30,6 +30,7 @@ _PATIENT = Config(retries={"mode": "adaptive", "max_attempts": 12})
 _BRIEF = Config(retries={"total_max_attempts": 2}, connect_timeout=5, read_timeout=20)
 # AWS's own descriptions of its services, read once: each session of boto3 would read megabytes of JSON for itself
 _loader = Loader()
+_WATCHING_SECONDS = 15
 # RunJobFlow has no client token: a call that botocore resends makes a second cluster
 _ONCE = Config(retries={"total_max_attempts": 1})
 
@@ -166,6 +167,11 @@ def _client_of(session: Session, service: str, **options: Any) -> Any:
     # the provider does the same to its asynchronous sessions
     session._session.register_component("data_loader", _loader)  # noqa: SLF001
     return session.client(service, **options)
+
+
+def watching_database(conn_id: str) -> Engine:
+    """The same, that gives up early."""
+    return databases.engine(BaseHook.get_connection(conn_id).get_uri(), patience_seconds=_WATCHING_SECONDS)
 
 
 def _require_connection(aws_conn_id: str) -> None:

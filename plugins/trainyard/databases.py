@@ -19,7 +19,7 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, RowMapping, create_engine, text
+from sqlalchemy import Connection, Engine, RowMapping, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -64,12 +64,13 @@ APPLICATION = History("application", ("operations", "serving"))
 ANALYTICS = History("analytics", ("analytics",))
 
 
-def engine(url: str) -> Engine:
+def engine(url: str, *, patience_seconds: float | None = None) -> Engine:
     """An engine for a PostgreSQL URL as libpq, SQLAlchemy or an Airflow connection writes it.
 
+    :param patience_seconds: how long a statement may take, waiting for locks included; none: as long as it takes
     :raises DatabaseError: the URL is none of them; its text never repeats the URL, which may hold a password
     """
-    return create_engine(
+    database = create_engine(
         _psycopg_url(url),
         # a nightly user finds its pooled connections closed by the server or a firewall
         pool_pre_ping=True,
@@ -82,8 +83,18 @@ def engine(url: str) -> Engine:
             "connect_timeout": 10,
             # server-side prepared statements break behind PgBouncer
             "prepare_threshold": None,
+            # a server that is gone without a word is noticed within a minute, and not after the system's two hours
+            "keepalives_idle": 30,
+            "keepalives_interval": 10,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 60_000,
         },
     )
+    if patience_seconds is not None:
+        statement = f"SET LOCAL statement_timeout = {round(1000 * patience_seconds)}"
+        # not when it connects: PgBouncer knows no such option, and would hand the setting on to others
+        event.listen(database, "begin", lambda connection: connection.exec_driver_sql(statement))
+    return database
 
 
 def upgrade_app_db(engine: Engine) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, text
 
 from trainyard import ledger
 from trainyard.databases import engine, upgrade_app_db
-from trainyard.ledger import ClusterId, Limits, Listing, Pace, Reservation
+from trainyard.ledger import ClusterId, Limits, Listing, Pace, Reservation, admission
 from trainyard.ledger.admission import Live, Queued, choose
 from trainyard.training import Training, TrainingId
 
@@ -229,6 +229,30 @@ def test_an_older_listing_does_not_replace_a_newer_one(app: Engine) -> None:
     listed(app, ClusterId("j-NEW"))
     ledger.record_listing(app, Listing("aws", NOW, frozenset()))
     assert admit(app, queue(app, "hotels"), clusters=1) == set()
+
+
+def test_who_cannot_take_the_lock_is_told_to_wait_and_asks_again(
+    app: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission, "_LOCK_SECONDS", 1)
+    waiting = queue(app, "hotels")
+    with app.begin() as holder:
+        admission._take_lock(holder)
+        assert admit(app, waiting, clusters=1) == set()
+    assert admit(app, waiting, clusters=1) == {waiting}
+
+
+def test_a_worker_that_is_stopped_while_it_holds_the_lock_loses_it(
+    app: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL would notice a lost machine after hours, and nobody could launch until then."""
+    monkeypatch.setattr(admission, "_STALLED_SECONDS", 1)
+    waiting = queue(app, "hotels")
+    stopped = app.connect()
+    admission._take_lock(stopped)
+    assert admit(app, waiting, clusters=1) == {waiting}
+    stopped.invalidate()
+    stopped.close()
 
 
 def waits(name: str, *, priority: int = 0, vcpus: int = 1, minute: int = 0) -> Queued:

@@ -226,6 +226,30 @@ def test_who_waits_for_a_slot_gets_it_by_the_poll_that_all_share(
     assert set(calls) == {"ListClusters"}
 
 
+def test_time_limits_run_while_the_ledger_hangs(monkeypatch: pytest.MonkeyPatch, database_url: str) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_APP_DB", database_url)
+    monkeypatch.setattr(poll, "_ADMISSION_SECONDS", 0.1)
+    caps = {"deployment": "laptop", "max_live_clusters": 10_000}
+    monkeypatch.setenv("AIRFLOW_VAR_TRAINYARD_ACCOUNT", json.dumps(caps))
+    app = databases.engine(database_url)
+    databases.upgrade_app_db(app)
+    waiting = queued(app, "hotels", vcpus=8)
+    overdue = trigger(ClusterId("j-OVERDUE12345"), seconds=1)
+    held = app.connect()
+    held.execute(text("LOCK TABLE operations.listing"))
+    own = overdue.filter_shared_stream
+
+    async def then_let_go(stream: AsyncIterator[poll.Sighting]) -> AsyncIterator[TriggerEvent]:
+        async for event in own(stream):
+            held.rollback()
+            yield event
+
+    monkeypatch.setattr(overdue, "filter_shared_stream", then_let_go)
+    ended, admitted = watch(overdue, waiting)
+    assert (ended.payload, admitted.payload) == (RESUMED, {"admitted": True})
+    held.close()
+
+
 def queued(app: Engine, model: str, *, vcpus: int) -> AdmissionTrigger:
     training = Training(
         deployment="laptop",

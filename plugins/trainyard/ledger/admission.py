@@ -15,7 +15,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
+from psycopg.errors import LockNotAvailable
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import OperationalError
 
 from trainyard.ledger.attempts import ClusterId
 from trainyard.training import TrainingId
@@ -84,6 +86,9 @@ class Live:
 
 
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('trainyard.admission', 0))")
+# who holds it does so for milliseconds, unless its process is stopped or its machine gone: then its session is ended
+_LOCK_SECONDS = 5
+_STALLED_SECONDS = 20
 
 _RECORD_LISTING = text(
     """
@@ -207,12 +212,23 @@ def admit(
     :param aws_conn_id: of those that ask; what EMR lists by it must have been recorded just now
     :param asking: training id and attempt of tasks that are there to launch; one that has not asked for two minutes
         loses its turn until it asks again
-    :returns: those of ``asking`` that are reserved, or that need not be since they have ended
+    :returns: those of ``asking`` that are reserved, or that need not be since they have ended; none where it is not to
+        be had who may launch, which is for the next round to ask again
     """
+    try:
+        return _admit(app, limits, aws_conn_id, asking)
+    except OperationalError as error:
+        if isinstance(error.orig, LockNotAvailable):
+            return frozenset()
+        raise
+
+
+def _admit(
+    app: Engine, limits: Limits, aws_conn_id: str, asking: Sequence[tuple[TrainingId, int]]
+) -> frozenset[tuple[TrainingId, int]]:
     ours = {"training_ids": [item[0] for item in asking], "attempts": [item[1] for item in asking]}
     with app.begin() as connection:
-        # a statement of its own: the next one's snapshot must be younger than the lock
-        connection.execute(_LOCK)
+        _take_lock(connection)
         connection.execute(_ASK, ours)
         chosen = choose(_queue(connection, aws_conn_id), _live(connection, aws_conn_id), limits)
         connection.execute(
@@ -250,6 +266,14 @@ def choose(queue: Sequence[Queued], live: Live, limits: Limits) -> list[Queued]:
         chosen.append(first)
         by_portfolio[first.portfolio] = by_portfolio.get(first.portfolio, 0) + 1
     return chosen
+
+
+def _take_lock(connection: Connection) -> None:
+    """Alone until the transaction ends."""
+    connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'"))
+    connection.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = '{_STALLED_SECONDS}s'"))
+    # a statement of its own: the next one's snapshot must be younger than the lock
+    connection.execute(_LOCK)
 
 
 def _queue(connection: Connection, aws_conn_id: str) -> list[Queued]:

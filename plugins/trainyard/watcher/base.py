@@ -78,7 +78,7 @@ class EmrPollTrigger(BaseEventTrigger):
         )
 
     def _end(self, outcome: ledger.Outcome, code: str | None, reason: str | None) -> None:
-        app = connections.database(self.app_db)
+        app = connections.watching_database(self.app_db)
         try:
             ledger.end(
                 app,

@@ -30,6 +30,8 @@ from trainyard.training import TrainingId
 # at least this, whatever the account's budget says: what EMR allows by default is shared with all others
 SECONDS_BETWEEN_CALLS = 2.0
 _JITTER_SECONDS = 0.5
+# how long a round waits for slots to be given out
+_ADMISSION_SECONDS = 2.0
 # Airflow parses the whole DAG file for each handful of tasks that end in the triggerer at once: where many wait, a
 # round lasts as long as several calls, so that the handfuls are larger. The last few are seen as soon as they can be.
 _LONGEST_ROUND_CALLS = 5
@@ -100,6 +102,7 @@ async def sightings(aws_conn_id: str, region_name: str | None) -> AsyncIterator[
     """What EMR shows of the group's clusters, for as long as anybody asks."""
     group = groups[stream_key(aws_conn_id, region_name)]
     seconds = SECONDS_BETWEEN_CALLS
+    admission = _Admission()
     while True:
         try:
             # in a thread: a hook called in the event loop loses its connection and points at real AWS
@@ -108,7 +111,7 @@ async def sightings(aws_conn_id: str, region_name: str | None) -> AsyncIterator[
             seconds = await asyncio.to_thread(_seconds_between_calls)
             while True:
                 ends_at = time.monotonic() + _round_seconds(group, seconds)
-                async for sighting in _round(emr, aws_conn_id, group, seconds):
+                async for sighting in _round(emr, aws_conn_id, group, admission, seconds):
                     yield sighting
                 await asyncio.sleep(ends_at - time.monotonic())
         except Exception:
@@ -132,7 +135,26 @@ def _seconds_between_calls() -> float:
     return max(SECONDS_BETWEEN_CALLS, 60 / budget)
 
 
-async def _round(emr: Any, aws_conn_id: str, group: Group, seconds: float) -> AsyncIterator[Sighting]:
+class _Admission:
+    """Gives out slots beside the rounds: a ledger that hangs keeps nobody's end or time limit from being seen."""
+
+    def __init__(self) -> None:
+        self._task: asyncio.Task[frozenset[tuple[TrainingId, int]]] | None = None
+
+    async def give_out(self, listing: Listing, asking: list[Asking]) -> frozenset[tuple[TrainingId, int]]:
+        """Who got a slot, now or by an earlier round that took too long to wait for."""
+        if self._task is None:
+            self._task = asyncio.create_task(asyncio.to_thread(_admit, listing, asking))
+        done, _ = await asyncio.wait({self._task}, timeout=_ADMISSION_SECONDS)
+        if not done:
+            return frozenset()
+        self._task = None
+        return done.pop().result()
+
+
+async def _round(
+    emr: Any, aws_conn_id: str, group: Group, admission: _Admission, seconds: float
+) -> AsyncIterator[Sighting]:
     """Every active cluster, then each watched one that is not among them, then the free slots."""
     began_at = datetime.now(timezone.utc)
     awaited = {item.cluster_id: item for item in group.awaited.values()}
@@ -145,7 +167,7 @@ async def _round(emr: Any, aws_conn_id: str, group: Group, seconds: float) -> As
         yield sighting
     if group.asking:
         listing = clusters.listing_of(aws_conn_id, began_at, listed.values())
-        yield Sighting(admitted=await asyncio.to_thread(_admit, listing, list(group.asking.values())))
+        yield Sighting(admitted=await admission.give_out(listing, list(group.asking.values())))
 
 
 async def _ended(emr: Any, gone: list[Awaited], seconds: float) -> AsyncIterator[Sighting]:
@@ -191,7 +213,7 @@ def _admit(listing: Listing, asking: Iterable[Asking]) -> frozenset[tuple[Traini
         by_database[item.app_db].append(item.key)
     for app_db, keys in by_database.items():
         try:
-            app = connections.database(app_db)
+            app = connections.watching_database(app_db)
             try:
                 ledger.record_listing(app, listing)
                 limits = connections.account().limits
