@@ -16,7 +16,7 @@ from trainyard.training import S3Uri, Training
 
 _ENVIRONMENT = "environment"
 # the Python that Spark runs on where nothing else is said, by what a release's label begins with
-_PYTHON_OF_RELEASE = {"emr-spark-8.": "python3.11", "emr-7.": "python3.9", "emr-6.": "python3.7"}
+_PYTHON_OF_RELEASE = {"emr-spark-8.": "python3.11", "emr-7.": "python3.9"}
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,9 @@ def step(training: Training, attempt: int, *, cluster: Cluster, code: JobCode) -
                 # YARN would otherwise run a failed driver again, silently, into the same attempt
                 "--conf",
                 "spark.yarn.maxAppAttempts=1",
+                # a step that does not wait ends at once, well, and its cluster with it
+                "--conf",
+                "spark.yarn.submit.waitAppCompletion=true",
                 *_environment(cluster),
                 "--py-files",
                 code.py_files,
