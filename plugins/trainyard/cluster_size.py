@@ -32,7 +32,19 @@ def never_fits(cluster: Cluster, *, limits: Limits, prices: Prices) -> str | Non
 
 
 def _most(group: InstanceGroup, capacity: int, prices: Prices) -> int:
-    """EMR may fill a fleet's capacity with any of its types, the last instance of which may exceed it."""
+    """EMR may fill a fleet's capacity with any of its types, the last instance of which may exceed it.
+
+    It fills the on-demand and the spot part each by itself. How it splits what it adds nobody knows; one unit in one
+    part and the rest in the other makes the most instances.
+    """
+    on_demand = group.on_demand_capacity
+    parts: tuple[int, ...] = (capacity,)
+    if on_demand not in {0, group.count}:
+        parts = (on_demand, capacity - on_demand) if capacity == group.count else (1, capacity - 1)
+    return sum(_most_of_part(group, part, prices) for part in parts)
+
+
+def _most_of_part(group: InstanceGroup, capacity: int, prices: Prices) -> int:
     return max(
         -(-capacity // group.weight(name)) * prices.instance_type(name).vcpus for name in group.instance_types
     )

@@ -15,6 +15,14 @@ SMALL: dict[str, Any] = {
     "core": {"instance_type": "m7g.xlarge", "count": 3},
 }
 
+MIXED: dict[str, Any] = {
+    "instance_type": "m7g.4xlarge",
+    "weights": {"m7g.4xlarge": 4},
+    "count": 2,
+    "on_demand_count": 1,
+    "market": "SPOT",
+}
+
 
 @pytest.mark.parametrize(
     ("change", "vcpus"),
@@ -33,6 +41,12 @@ SMALL: dict[str, Any] = {
                     "count": 5,
                 },
             },
+            2 + 3 * 16,
+        ),
+        # one unit on demand and one on spot: an instance each, either of which is four units
+        ({"instances": "fleets", "core": MIXED}, 2 + 2 * 16),
+        (
+            {"instances": "fleets", "core": MIXED, "managed_scaling": {"minimum": 2, "maximum": 8}},
             2 + 3 * 16,
         ),
     ],
