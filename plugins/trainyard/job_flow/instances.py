@@ -81,16 +81,19 @@ def _fleet(role: str, group: InstanceGroup) -> dict[str, Any]:
             for place, name in enumerate(group.instance_types)
         ],
         "LaunchSpecifications": {
-            "OnDemandSpecification": {"AllocationStrategy": group.on_demand_allocation_strategy},
-            **({"SpotSpecification": _spot(group.spot)} if on_demand < group.count else {}),
+            "OnDemandSpecification": {
+                "AllocationStrategy": group.on_demand_allocation_strategy or "lowest-price"
+            },
+            **({"SpotSpecification": _spot(group.spot or Spot())} if on_demand < group.count else {}),
         },
     }
 
 
 def _prioritized(group: InstanceGroup) -> bool:
+    spot = group.spot or Spot()
     return "prioritized" in (
         group.on_demand_allocation_strategy,
-        group.spot.allocation_strategy.removeprefix("capacity-optimized-"),
+        spot.allocation_strategy.removeprefix("capacity-optimized-"),
     )
 
 

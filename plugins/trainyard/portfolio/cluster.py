@@ -21,7 +21,10 @@ _TAG_CHARACTERS = r"^[\w\s_.:/=+\-@]*$"
 # of the 50 that EMR takes; the others are ours
 _MOST_TAGS = 40
 _OWN_TAGS = "trainyard:"
+_FLEETS_HAVE = "several types, weights, a part on-demand, or how it gets its instances"
 _WEEK_MINUTES = 10_080
+# their own Python is 3.7 at most
+_OLD_RELEASES = tuple(f"emr-{major}." for major in range(7))
 # An overdue cluster has had this long beyond the job's own deadline to provision and to end by itself.
 GRACE_MINUTES = 30
 
@@ -162,6 +165,7 @@ class Cluster(Value):
     key_name: Text | None = Field(default=None, description="EC2 key pair for SSH; null: nobody gets in.")
     python: Python = Field(
         default=Python(),
+        validate_default=True,
         description="Where the job's Python packages come from; nothing: the release's own, which must have numpy.",
     )
     bootstrap_actions: dict[Annotated[str, Field(max_length=200)], BootstrapAction] = Field(
@@ -220,7 +224,7 @@ class Cluster(Value):
         for role in ("primary", "core", "task"):
             group = info.data.get(role)
             if instances == "groups" and group is not None and group.needs_fleet:
-                raise refuse(f"fleets, since {role} asks for several types, weights or a part on-demand")
+                raise refuse(f"fleets, since {role} asks for what only a fleet has: {_FLEETS_HAVE}")
         return instances
 
     @field_validator("managed_scaling")
@@ -248,6 +252,16 @@ class Cluster(Value):
         if len(kinds) > 1 and (python.archive or python.wheels):
             raise refuse(
                 "no archive and no wheels where instance types are of two architectures, x86_64 and arm64"
+            )
+        return python
+
+    @field_validator("python")
+    @classmethod
+    def _new_enough_for_the_job(cls, python: Python, info: ValidationInfo) -> Python:
+        release = info.data.get("release", "")
+        if release.startswith(_OLD_RELEASES) and python.archive is None:
+            raise refuse(
+                f"an archive with Python 3.9 or later, which the job needs and {release} does not have"
             )
         return python
 

@@ -110,10 +110,14 @@ class InstanceGroup(Value):
     ebs: Volumes | None = Field(
         default=None, description="EBS volumes of each instance; null: EMR's own for the type."
     )
-    spot: Spot = Field(default=Spot(), description="How a fleet gets its spot instances.")
-    on_demand_allocation_strategy: Literal["lowest-price", "prioritized"] = Field(
-        default="lowest-price",
-        description="How a fleet's on-demand types are chosen; prioritized: in the order they are written.",
+    spot: Spot | None = Field(
+        default=None,
+        description="How a spot fleet gets its instances; null: each of its fields has its default.",
+    )
+    on_demand_allocation_strategy: Literal["lowest-price", "prioritized"] | None = Field(
+        default=None,
+        description="How a fleet's on-demand types are chosen; prioritized: in the order they are written. null:"
+        " lowest-price.",
     )
 
     @field_validator("alternatives")
@@ -123,6 +127,13 @@ class InstanceGroup(Value):
             raise refuse(f"types other than instance_type, which is {info.data['instance_type']} already")
         return alternatives
 
+    @field_validator("spot")
+    @classmethod
+    def _of_spot_instances(cls, spot: Spot | None, info: ValidationInfo) -> Spot | None:
+        if spot is not None and info.data.get("market") == "ON_DEMAND":
+            raise refuse("null, since market is ON_DEMAND and there are no spot instances")
+        return spot
+
     @property
     def instance_types(self) -> tuple[str, ...]:
         """All types it may have, best first."""
@@ -131,7 +142,7 @@ class InstanceGroup(Value):
     @property
     def needs_fleet(self) -> bool:
         """Whether it asks for what only an instance fleet can give."""
-        return bool(self.alternatives)
+        return bool(self.alternatives or self.spot or self.on_demand_allocation_strategy)
 
     @property
     def on_demand_capacity(self) -> int:
@@ -184,7 +195,7 @@ class WorkerGroup(InstanceGroup):
 
     @property
     def needs_fleet(self) -> bool:
-        return bool(self.alternatives or self.weights or self.on_demand_count)
+        return bool(super().needs_fleet or self.weights or self.on_demand_count)
 
     @property
     def on_demand_capacity(self) -> int:

@@ -13,6 +13,27 @@ CONTRADICTIONS = [
         "fleets, since task asks for",
     ),
     (
+        f"core: {LARGE}, market: SPOT, spot: {{timeout_minutes: 5}}}}",
+        "cluster.instances",
+        "fleets, since core asks for",
+    ),
+    (
+        "primary: {instance_type: m7g.large, on_demand_allocation_strategy: prioritized}",
+        "cluster.instances",
+        "fleets, since primary asks for",
+    ),
+    (
+        f"instances: fleets, core: {LARGE}, spot: {{timeout_action: TERMINATE_CLUSTER}}}}",
+        "cluster.core.spot",
+        "null, since market is ON_DEMAND",
+    ),
+    ("release: emr-6.15.0", "cluster.python", "an archive with Python 3.9 or later, which the job needs"),
+    (
+        "release: emr-5.36.0, python: {wheels: s3://bucket/wheels/}",
+        "cluster.python",
+        "an archive with Python 3.9 or later, which the job needs and emr-5.36.0 does not have",
+    ),
+    (
         f"core: {LARGE}, alternatives: [m7g.2xlarge]}}",
         "cluster.core.alternatives",
         "types other than instance_type",
