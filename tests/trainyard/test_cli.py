@@ -257,7 +257,7 @@ def test_a_database_without_our_tables_says_what_makes_them(run, database_url, m
     monkeypatch.setenv("TRAINYARD_APP_DB_URL", database_url)
     result = run("models")
     assert result.exit_code == 2
-    assert 'relation "serving.activation" does not exist' in result.stderr
+    assert 'relation "serving.served_model" does not exist' in result.stderr
     assert "first run makes its tables" in result.stderr
 
 

@@ -71,7 +71,8 @@ def test_who_leaves_the_queue_ends_no_attempt_that_has_got_its_slot_meanwhile(ap
 
     reservation = ledger.Reservation(queued=True)
     ledger.allocate(app, training=TRAINING, aws_conn_id="aws_default", reservation=reservation)
-    ledger.admit(app, limits=ledger.Limits(max_live_clusters=1), asking=[(ID, 1)])
+    limits = ledger.Limits(max_live_clusters=1)
+    ledger.admit(app, limits=limits, aws_conn_id="aws_default", asking=[(ID, 1)])
     assert leave().state == "intended"
     ledger.record_launch(app, training_id=ID, attempt=1, cluster_id=ClusterId("j-1"))
     assert leave().state == "launched"
