@@ -28,11 +28,11 @@ from trainyard.training import split_uri
 _PATIENT = Config(retries={"mode": "adaptive", "max_attempts": 12})
 # the poll comes back by itself, and a call that hangs would keep time limits from being looked at
 _BRIEF = Config(retries={"total_max_attempts": 2}, connect_timeout=5, read_timeout=20)
-# AWS's own descriptions of its services, read once: each session of boto3 would read megabytes of JSON for itself
-_loader = Loader()
 _WATCHING_SECONDS = 15
 # RunJobFlow has no client token: a call that botocore resends makes a second cluster
 _ONCE = Config(retries={"total_max_attempts": 1})
+# AWS's own descriptions of its services, read once: each session of boto3 would read megabytes of JSON for itself
+_loader = Loader()
 
 
 def account() -> Account:
@@ -127,13 +127,17 @@ def s3_client(aws_conn_id: str) -> Any:
 
 def watching_s3_client(aws_conn_id: str) -> Any:
     """A boto3 S3 client that gives up early."""
-    _require_connection(aws_conn_id)
-    return AwsBaseHook(aws_conn_id=aws_conn_id, client_type="s3", config=_BRIEF).conn
+    return _client("s3", aws_conn_id, _BRIEF)
 
 
 def database(conn_id: str) -> Engine:
     """The SQLAlchemy engine of an Airflow connection to PostgreSQL."""
     return databases.engine(BaseHook.get_connection(conn_id).get_uri())
+
+
+def watching_database(conn_id: str) -> Engine:
+    """The same, that gives up early."""
+    return databases.engine(BaseHook.get_connection(conn_id).get_uri(), patience_seconds=_WATCHING_SECONDS)
 
 
 @cache
@@ -167,11 +171,6 @@ def _client_of(session: Session, service: str, **options: Any) -> Any:
     # the provider does the same to its asynchronous sessions
     session._session.register_component("data_loader", _loader)  # noqa: SLF001
     return session.client(service, **options)
-
-
-def watching_database(conn_id: str) -> Engine:
-    """The same, that gives up early."""
-    return databases.engine(BaseHook.get_connection(conn_id).get_uri(), patience_seconds=_WATCHING_SECONDS)
 
 
 def _require_connection(aws_conn_id: str) -> None:

@@ -38,8 +38,8 @@ def _hasty(monkeypatch: pytest.MonkeyPatch, idle_aws_url: str) -> None:
     monkeypatch.setattr(poll, "_seconds_between_calls", lambda: 0.05)
     monkeypatch.setattr(poll, "_JITTER_SECONDS", 0)
     monkeypatch.setattr(looks, "SECONDS_BETWEEN_LOOKS", 0)
-    monkeypatch.setattr(input_watch, "SECONDS_BETWEEN_ROUNDS", 0.1)
-    monkeypatch.setattr(log_watch, "SECONDS_BETWEEN_ROUNDS", 0.1)
+    monkeypatch.setattr(InputTrigger, "SECONDS_BETWEEN_ROUNDS", 0.1)
+    monkeypatch.setattr(LogTrigger, "SECONDS_BETWEEN_ROUNDS", 0.1)
     connection = {
         "conn_type": "aws",
         "login": "test",

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+from airflow.triggers.base import TriggerEvent
 
 from trainyard.inputs import is_there
 from trainyard.watcher import looks
-from trainyard.watcher.looks import Seen
-
-# between two rounds, however few wait
-SECONDS_BETWEEN_ROUNDS = 15.0
+from trainyard.watcher.looks import LookTrigger, Seen
 
 
 @dataclass(frozen=True)
@@ -25,7 +22,7 @@ class Place:
     marker: str | None
 
 
-class InputTrigger(BaseEventTrigger):
+class InputTrigger(LookTrigger):
     """Waits until every input is there, or until the time for it is up.
 
     The payload's ``there`` says which, and ``refused`` S3's words where it was not even to be looked at; the task then
@@ -35,26 +32,16 @@ class InputTrigger(BaseEventTrigger):
     :param give_up_at: ISO time
     """
 
+    ARGUMENTS = ("places", "aws_conn_id", "give_up_at")
+    STREAM = "trainyard.inputs"
+    # between two rounds, however few wait
+    SECONDS_BETWEEN_ROUNDS = 15.0
+
     def __init__(self, *, places: list[list[str | None]], aws_conn_id: str, give_up_at: str) -> None:
         super().__init__()
         self.places = places
         self.aws_conn_id = aws_conn_id
         self.give_up_at = give_up_at
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        names = ("places", "aws_conn_id", "give_up_at")
-        return ("trainyard.watcher.InputTrigger", {name: getattr(self, name) for name in names})
-
-    def shared_stream_key(self) -> Hashable:
-        return ("trainyard.inputs", self.aws_conn_id)
-
-    @classmethod
-    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Seen]:
-        """After every round, the places that are there."""
-        aws_conn_id = kwargs["aws_conn_id"]
-        key = ("trainyard.inputs", aws_conn_id)
-        async for seen in looks.rounds(key, aws_conn_id, _look, seconds_between=SECONDS_BETWEEN_ROUNDS):
-            yield seen
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Seen]) -> AsyncIterator[TriggerEvent]:
         mine = tuple(Place(str(uri), marker) for uri, marker in self.places)
@@ -75,12 +62,6 @@ class InputTrigger(BaseEventTrigger):
         finally:
             del waiting[id(self)]
 
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait alone, where there is no triggerer: ``airflow dags test``."""
-        stream = type(self).open_shared_stream(self.serialize()[1])
-        async for event in self.filter_shared_stream(stream):
-            yield event
-
-
-def _look(s3: Any, place: Place) -> bool:
-    return is_there(s3, place.uri, marker=place.marker)
+    @staticmethod
+    def look(s3: Any, place: Place) -> bool:
+        return is_there(s3, place.uri, marker=place.marker)

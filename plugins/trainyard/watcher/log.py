@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+from airflow.triggers.base import TriggerEvent
 
 from trainyard.driver_log import find_logs
 from trainyard.watcher import looks
-from trainyard.watcher.looks import Seen
-
-SECONDS_BETWEEN_ROUNDS = 10.0
+from trainyard.watcher.looks import LookTrigger, Seen
 
 
 @dataclass(frozen=True)
@@ -24,7 +22,7 @@ class ClusterLogs:
     cluster_id: str
 
 
-class LogTrigger(BaseEventTrigger):
+class LogTrigger(LookTrigger):
     """Waits until the driver's and the step's log are in S3, or until the time for it is up.
 
     Many may fail at once, by one zone, bootstrap script or release of the job: they share one client and one stream.
@@ -32,6 +30,10 @@ class LogTrigger(BaseEventTrigger):
     :param payload: what the task is resumed with, either way
     :param give_up_at: ISO time
     """
+
+    ARGUMENTS = ("payload", "log_uri", "cluster_id", "aws_conn_id", "give_up_at")
+    STREAM = "trainyard.logs"
+    SECONDS_BETWEEN_ROUNDS = 10.0
 
     def __init__(
         self, *, payload: dict[str, Any], log_uri: str, cluster_id: str, aws_conn_id: str, give_up_at: str
@@ -42,21 +44,6 @@ class LogTrigger(BaseEventTrigger):
         self.cluster_id = cluster_id
         self.aws_conn_id = aws_conn_id
         self.give_up_at = give_up_at
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        names = ("payload", "log_uri", "cluster_id", "aws_conn_id", "give_up_at")
-        return ("trainyard.watcher.LogTrigger", {name: getattr(self, name) for name in names})
-
-    def shared_stream_key(self) -> Hashable:
-        return ("trainyard.logs", self.aws_conn_id)
-
-    @classmethod
-    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Seen]:
-        """After every round, the clusters whose logs are there."""
-        aws_conn_id = kwargs["aws_conn_id"]
-        key = ("trainyard.logs", aws_conn_id)
-        async for seen in looks.rounds(key, aws_conn_id, _look, seconds_between=SECONDS_BETWEEN_ROUNDS):
-            yield seen
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Seen]) -> AsyncIterator[TriggerEvent]:
         mine = ClusterLogs(self.log_uri, self.cluster_id)
@@ -71,12 +58,6 @@ class LogTrigger(BaseEventTrigger):
         finally:
             del waiting[id(self)]
 
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait alone, where there is no triggerer: ``airflow dags test``."""
-        stream = type(self).open_shared_stream(self.serialize()[1])
-        async for event in self.filter_shared_stream(stream):
-            yield event
-
-
-def _look(s3: Any, sought: ClusterLogs) -> bool:
-    return find_logs(s3, log_uri=sought.log_uri, cluster_id=sought.cluster_id).whole
+    @staticmethod
+    def look(s3: Any, sought: ClusterLogs) -> bool:
+        return find_logs(s3, log_uri=sought.log_uri, cluster_id=sought.cluster_id).whole

@@ -12,7 +12,9 @@ import random
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
+
+from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from trainyard import connections
 
@@ -41,7 +43,52 @@ class Seen:
 waiting: defaultdict[Hashable, dict[int, tuple[Sought, ...]]] = defaultdict(dict)
 
 
-async def rounds(
+class LookTrigger(BaseEventTrigger):
+    """One that waits for something in S3 that the shared looks see.
+
+    ``ARGUMENTS`` names what a trigger is made of anew, ``STREAM`` the kind of thing that is looked for.
+    """
+
+    ARGUMENTS: ClassVar[tuple[str, ...]]
+    STREAM: ClassVar[str]
+    SECONDS_BETWEEN_ROUNDS: ClassVar[float]
+    aws_conn_id: str
+
+    @staticmethod
+    def look(s3: Any, sought: Sought) -> bool:
+        """One look, by an S3 client."""
+        raise NotImplementedError
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        return (
+            f"trainyard.watcher.{type(self).__name__}",
+            {name: getattr(self, name) for name in self.ARGUMENTS},
+        )
+
+    def shared_stream_key(self) -> Hashable:
+        return self._key(self.aws_conn_id)
+
+    @classmethod
+    def _key(cls, aws_conn_id: str) -> Hashable:
+        return (cls.STREAM, aws_conn_id)
+
+    @classmethod
+    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Seen]:
+        """After every round, what is there."""
+        aws_conn_id = kwargs["aws_conn_id"]
+        async for seen in _rounds(
+            cls._key(aws_conn_id), aws_conn_id, cls.look, seconds_between=cls.SECONDS_BETWEEN_ROUNDS
+        ):
+            yield seen
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait alone, where there is no triggerer: ``airflow dags test``."""
+        stream = type(self).open_shared_stream(self.serialize()[1])
+        async for event in self.filter_shared_stream(stream):
+            yield event
+
+
+async def _rounds(
     key: Hashable, aws_conn_id: str, is_there: Callable[[Any, Sought], bool], *, seconds_between: float
 ) -> AsyncIterator[Seen]:
     """What is there of all that is waited for, after every round.
