@@ -54,7 +54,8 @@ def test_one_of_two_triggerers_stalled_for_a_minute(yard_alone: Yard) -> None:
     wait_for(lambda: run.outcomes("pears") == ["succeeded"], "a training to end with the second triggerer")
     airflow.signal("triggerer", signal.SIGCONT)
     # the stalled one finds that its triggers are another's, and ends them as if a person had
-    wait_for(lambda: told(airflow, run, "the task still waits elsewhere"), "the stalled triggerer to let go")
+    let_go = f"plums.wait_for_training of {run.run_id} still waits elsewhere"
+    wait_for(lambda: let_go in log_of(airflow, "triggerer"), "the stalled triggerer to let go")
     run.release(held_plums)
     run.wait_until_over()
     run.assert_sound()
@@ -62,10 +63,8 @@ def test_one_of_two_triggerers_stalled_for_a_minute(yard_alone: Yard) -> None:
     airflow.terminate("triggerer-2")
 
 
-def told(airflow: Airflow, run: Run, words: str) -> bool:
-    """Whether a log of the run's tasks has the words."""
-    logs = (airflow.settings.logs / "tasks").rglob("*.log*")
-    return any(run.run_id in str(log) and words in log.read_text(errors="replace") for log in logs)
+def log_of(airflow: Airflow, part: str) -> str:
+    return (airflow.settings.logs / f"{part}.log").read_text(errors="replace")
 
 
 def test_the_scheduler_killed_and_restarted(yard_alone: Yard) -> None:
