@@ -166,3 +166,10 @@ def local_aws_url(start_local_aws: Callable[..., LocalAws], tmp_path_factory: py
 def idle_aws_url(start_local_aws: Callable[..., LocalAws], tmp_path_factory: pytest.TempPathFactory) -> str:
     """The endpoint of a local AWS whose clusters never leave STARTING: for tests of what launches and watches."""
     return start_local_aws(tmp_path_factory.mktemp("idle_aws"), "--provision-seconds", "3600").url
+
+
+@pytest.fixture(scope="session")
+def busy_aws_url(start_local_aws: Callable[..., LocalAws], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The endpoint of a local AWS whose clusters run their step at once, and never end by themselves."""
+    at_once = ("--provision-seconds", "0", "--bootstrap-seconds", "0", "--slots", "1000")
+    return start_local_aws(tmp_path_factory.mktemp("busy_aws"), *at_once, "--simulate", "3600").url

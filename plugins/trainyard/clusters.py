@@ -45,6 +45,7 @@ class ClusterStatus:
 
     :param error_code: of EMR's first error detail, such as INTERNAL_ERROR_EC2_INSUFFICIENT_CAPACITY_AZ
     :param account: account and region, such as 123456789012/eu-west-1
+    :param was_ready: whether it was ever ready to run steps
     """
 
     cluster_id: ClusterId
@@ -53,6 +54,7 @@ class ClusterStatus:
     reason: str
     error_code: str = ""
     account: str = ""
+    was_ready: bool = False
 
     @property
     def words(self) -> str:
@@ -118,6 +120,7 @@ def status_of(cluster: Mapping[str, Any]) -> ClusterStatus:
         reason=reason.get("Message", ""),
         error_code=errors[0].get("ErrorCode", ""),
         account=_account(cluster.get("ClusterArn", "")),
+        was_ready="ReadyDateTime" in status.get("Timeline", {}),
     )
 
 

@@ -24,13 +24,13 @@ class Verdict:
 
     :param live: its cluster may still do its work; ``failure`` is none then
     :param failure: none where it is live or ended well
-    :param told_by_job: whether the job itself left word of it
+    :param log_may_tell: whether neither the job nor EMR said why, and a step began, whose log may
     :param emr_words: what EMR says of the cluster and its step
     """
 
     live: bool
     failure: Failure | None = None
-    told_by_job: bool = False
+    log_may_tell: bool = False
     emr_words: str = ""
 
 
@@ -55,8 +55,8 @@ def judge(attempt: Attempt, *, attempts: Sequence[Attempt], emr: Any, s3: Any, l
         place = f" ({told.place})" if told.place else ""
         sentence = f"{told.sentence}{place} [cluster {cluster_id}]"
         failure = Failure(told.code, sentence, retry=told.code in _RETRIED)
-        return Verdict(live=False, failure=failure, told_by_job=True, emr_words=words)
+        return Verdict(live=False, failure=failure, emr_words=words)
     unknown = [each for each in attempts if clusters.tells_no_cause(each.failure_code)]
     before = sum(each.attempt < attempt.attempt for each in unknown)
     failure = clusters.classify_end(status, unknown_before=before, step=step, log=log)
-    return Verdict(live=False, failure=failure, emr_words=words)
+    return Verdict(live=False, failure=failure, log_may_tell=status.was_ready, emr_words=words)

@@ -107,7 +107,7 @@ class WaitForTraining(EmrStepSensor):
         if verdict.live:
             failure = Failure("overdue", f"cluster {attempt.cluster_id} did not end in time", retry=True)
             clusters.terminate(clients.emr, ClusterId(str(attempt.cluster_id)))
-        elif failure and not logs.whole and not verdict.told_by_job and not event.get("log_waited"):
+        elif verdict.log_may_tell and not logs.whole and not event.get("log_waited"):
             self._defer_for_log(attempt, log_uri)
         end_attempt(clients.app, attempt, failure)
         if failure is not None:

@@ -1,11 +1,13 @@
 """A portfolio of one model against local_aws and a real ledger; Airflow's context is played.
 
-The clusters never leave STARTING by themselves; that whole runs work is tests/test_main_job.py's to show.
+A shop's clusters never leave STARTING by themselves, a busy shop's run their step until they are ended; that whole runs
+work is tests/test_main_job.py's to show.
 """
 
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -153,6 +155,12 @@ class Shop:
     def is_live(self, cluster_id: str | None) -> bool:
         return not self.state_of(cluster_id).startswith("TERMINAT")
 
+    def end_step_without_a_word(self, cluster_id: str | None) -> None:
+        """As where somebody terminates the cluster, once it has begun its step."""
+        while self.state_of(cluster_id) != "RUNNING":
+            time.sleep(0.02)
+        self.emr.terminate_job_flows(JobFlowIds=[cluster_id])
+
     def clear(self) -> None:
         """As a person does: Airflow allows as many tries again."""
         self.cleared_after = self.tries
@@ -185,20 +193,29 @@ class Shop:
 
 @pytest.fixture
 def shop(idle_aws_url: str, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    return open_shop(idle_aws_url, database_url, tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def busy_shop(busy_aws_url: str, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    return open_shop(busy_aws_url, database_url, tmp_path, monkeypatch)
+
+
+def open_shop(aws_url: str, database_url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     aws = {
         "conn_type": "aws",
         "login": "testing",
         "password": "testing",
-        "extra": {"region_name": "us-east-1", "endpoint_url": idle_aws_url},
+        "extra": {"region_name": "us-east-1", "endpoint_url": aws_url},
     }
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(aws))
     for name in ("APP_DB", "ANALYTICS_DB"):
         monkeypatch.setenv(f"AIRFLOW_CONN_{name}", database_url)
     monkeypatch.setenv("AIRFLOW_VAR_TRAINYARD_ACCOUNT", '{"deployment": "laptop"}')
     bucket = f"shop-{uuid4().hex[:8]}"
-    (tmp_path / "shop.yaml").write_text(PORTFOLIO.format(bucket=bucket))
+    (folder / "shop.yaml").write_text(PORTFOLIO.format(bucket=bucket))
     keys: dict[str, Any] = {
-        "endpoint_url": idle_aws_url,
+        "endpoint_url": aws_url,
         "region_name": "us-east-1",
         "aws_access_key_id": "testing",
         "aws_secret_access_key": "testing",
@@ -210,4 +227,4 @@ def shop(idle_aws_url: str, database_url: str, tmp_path: Path, monkeypatch: pyte
             s3.put_object(Bucket=bucket, Key=f"hotels/2026-11-22/{split}/{name}", Body=body)
     app = databases.engine(database_url)
     databases.upgrade_app_db(app)
-    return Shop(load_portfolio(tmp_path / "shop.yaml"), app, boto3.client("emr", **keys), s3, bucket)
+    return Shop(load_portfolio(folder / "shop.yaml"), app, boto3.client("emr", **keys), s3, bucket)

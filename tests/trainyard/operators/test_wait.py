@@ -220,35 +220,44 @@ def test_a_driver_that_yarn_killed_is_judged_by_what_the_step_s_log_says(shop: S
     ],
 )
 def test_a_failure_is_judged_once_all_that_may_tell_its_cause_has_come(
-    shop: Shop, logs: dict[str, tuple[str, ...]], waits: bool
+    busy_shop: Shop, logs: dict[str, tuple[str, ...]], waits: bool
 ) -> None:
-    trigger = shop.wait()
+    trigger = busy_shop.wait()
     for name, lines in logs.items():
-        put_log(shop, trigger.cluster_id, name, *lines)
-    shop.emr.terminate_job_flows(JobFlowIds=[trigger.cluster_id])
+        put_log(busy_shop, trigger.cluster_id, name, *lines)
+    busy_shop.end_step_without_a_word(trigger.cluster_id)
     event = {"training_id": trigger.training_id, "attempt": 1}
     with pytest.raises(TaskDeferred if waits else AirflowException, match=None if waits else "Traceback"):
-        shop.waiting_task().execute_complete(shop.context(), event)
+        busy_shop.waiting_task().execute_complete(busy_shop.context(), event)
 
 
-def test_a_failure_without_a_word_waits_for_its_log_without_a_worker(shop: Shop) -> None:
-    trigger = shop.wait()
-    shop.emr.terminate_job_flows(JobFlowIds=[trigger.cluster_id])
+def test_a_failure_without_a_word_waits_for_its_log_without_a_worker(busy_shop: Shop) -> None:
+    trigger = busy_shop.wait()
+    busy_shop.end_step_without_a_word(trigger.cluster_id)
     event = {"training_id": trigger.training_id, "attempt": 1}
     with pytest.raises(TaskDeferred) as deferred:
-        shop.waiting_task().execute_complete(shop.context(), event)
+        busy_shop.waiting_task().execute_complete(busy_shop.context(), event)
     log_trigger = deferred.value.trigger
     assert isinstance(log_trigger, LogTrigger)
     assert log_trigger.payload == {**event, "log_waited": True}
-    put_log(shop, trigger.cluster_id, DRIVER, "something", "went wrong")
-    put_log(shop, trigger.cluster_id, STEP, *FAILED_ON_YARN)
+    put_log(busy_shop, trigger.cluster_id, DRIVER, "something", "went wrong")
+    put_log(busy_shop, trigger.cluster_id, STEP, *FAILED_ON_YARN)
 
     async def first() -> TriggerEvent:
         return await anext(aiter(log_trigger.run()))
 
     resumed_with = asyncio.run(first()).payload
     with pytest.raises(AirflowException, match="went wrong"):
-        shop.waiting_task().execute_complete(shop.context(), resumed_with)
+        busy_shop.waiting_task().execute_complete(busy_shop.context(), resumed_with)
+
+
+def test_a_cluster_that_ran_no_step_has_no_log_to_wait_for(shop: Shop) -> None:
+    trigger = shop.wait()
+    shop.emr.terminate_job_flows(JobFlowIds=[trigger.cluster_id])
+    event = {"training_id": trigger.training_id, "attempt": 1}
+    with pytest.raises(AirflowException, match="Terminated by user request"):
+        shop.waiting_task().execute_complete(shop.context(), event)
+    assert shop.attempts()[0].state == "ended"
 
 
 def test_the_error_tells_emr_s_reason_the_end_of_the_driver_s_log_and_the_places(shop: Shop) -> None:
