@@ -49,7 +49,7 @@ def train_and_evaluate(job: Job) -> None:
     with job.step("save"):
         together(
             lambda: save_model(job, model, chosen.decision),
-            lambda: save_measurements(job, model, chosen, train, evaluations, warnings),
+            lambda: save_measurements(job, model, chosen, train, evaluations, warnings, share_seen=share),
             lambda: save_skipped(job, skipped),
         )
     job.succeed()

@@ -32,16 +32,20 @@ def save_measurements(
     train: Split,
     evaluations: list[Evaluation],
     warnings: list[dict[str, Any]],
+    *,
+    share_seen: float,
 ) -> None:
     """Save metrics, curves, thresholds and profile.
 
     :param evaluations: on test, then on validation if that is a split of its own
+    :param share_seen: of the test rows, those whose features stand in train too
     """
     folder = job.begin_saving()
     folder.write_json("curves.json", {"curves": curves(evaluations[0].ranking, split=evaluations[0].split)})
     folder.write_json("thresholds.json", chosen.thresholds())
     folder.write_json("profile.json", train_profile(train).document())
-    folder.write_json("metrics.json", measurements(job, model, chosen, train, evaluations, warnings))
+    measured = measurements(job, model, chosen, train, evaluations, warnings, share_seen=share_seen)
+    folder.write_json("metrics.json", measured)
 
 
 def measurements(
@@ -51,6 +55,8 @@ def measurements(
     train: Split,
     evaluations: list[Evaluation],
     warnings: list[dict[str, Any]],
+    *,
+    share_seen: float,
 ) -> dict[str, Any]:
     """What ``metrics.json`` holds."""
     test = evaluations[0]
@@ -60,8 +66,10 @@ def measurements(
         "positives": train.weighted_positives,
         "base_rate": train.base_rate,
     }
+    found = {each.split: each.metrics for each in evaluations}
+    found[test.split] = {**test.metrics, "share_seen_in_train": share_seen}
     return {
-        "metrics": {"train": of_train, **{each.split: each.metrics for each in evaluations}},
+        "metrics": {"train": of_train, **found},
         "intervals": {test.split: test.intervals},
         "comparisons": {role: test.comparisons.get(role) for role in ROLES},
         "threshold": chosen.decision.threshold,

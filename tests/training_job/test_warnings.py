@@ -61,6 +61,16 @@ def test_many_rows_are_looked_for_on_executors_with_the_same_answer(
     assert [each["value"] for each in warnings if each["code"] == "test_rows_in_train"] == [0.75]
 
 
+def test_the_share_of_rows_seen_is_a_metric_whether_it_is_a_warning_or_not(
+    run: Run, requests: RequestMaker, rows: Path
+) -> None:
+    test = write_rows(rows.parent / "test.libsvm", *["1 1:7"] * 10, "0 1:1", *["0 2:7"] * 9)
+    measured = run(requests.document([rows], [test], num_features=3)).json("metrics.json")
+    assert measured["metrics"]["test"]["share_seen_in_train"] == 0.05
+    assert "test_rows_in_train" not in codes(measured["warnings"])
+    assert "share_seen_in_train" not in measured["metrics"]["train"]
+
+
 def test_a_few_rows_seen_are_no_warning() -> None:
     assert seen_warnings(0.1) == []
     assert codes(seen_warnings(0.11)) == ["test_rows_in_train"]

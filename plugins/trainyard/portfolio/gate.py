@@ -25,7 +25,7 @@ METRICS = (
         "predicted_over_observed",
     ),
     *("recall", "recall_at_10_percent", "recall_at_1_percent", "recall_at_5_percent", "rows"),
-    *("true_negatives", "true_positives", "weighted_rows"),
+    *("share_seen_in_train", "true_negatives", "true_positives", "weighted_rows"),
 )
 # those of probabilities, which margins have none of
 OF_PROBABILITIES = (
