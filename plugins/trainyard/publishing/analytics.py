@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
 
+from pydantic_core import to_json
 from sqlalchemy import Connection, Engine, text
 
 from trainyard.costs import cost_usd, normalized_instance_hours
@@ -241,5 +242,5 @@ def _bounds(interval: Interval | None) -> tuple[float | None, ...]:
 
 
 def _array(numbers: Sequence[float]) -> str:
-    """An array as PostgreSQL reads it; the driver takes five times as long over a list of its own."""
-    return "{" + ",".join(map(repr, numbers)) + "}"
+    """An array as PostgreSQL reads it: the numbers as JSON writes them, which is far quicker than the driver, or repr."""
+    return "{" + to_json(numbers).decode()[1:-1] + "}"
