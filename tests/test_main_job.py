@@ -151,7 +151,7 @@ def runs(airflow: Airflow) -> Runs:
         env={**airflow.stack.supervisor.environment, **airflow_environment(airflow.stack.settings)},
         check=True,
         capture_output=True,
-        timeout=120,
+        timeout=400,
     )
     return started
 
