@@ -33,7 +33,7 @@ def found_in(rows: Rows) -> dict[str, float]:
 
 
 def test_a_gate_may_bound_every_metric_that_the_job_gives() -> None:
-    # the one metric that no score is needed for
+    # which rows stand in train no ranking knows: the job says it beside
     assert {*found_in(draw()), "share_seen_in_train"} == set(METRICS)
 
 
