@@ -24,7 +24,7 @@ class Verdict:
 
     :param live: its cluster may still do its work; ``failure`` is none then
     :param failure: none where it is live or ended well
-    :param log_may_tell: whether neither the job nor EMR said why, and a step began, whose log may
+    :param log_may_tell: whether the job itself left no word, and its cluster was ready for the step that has a log
     :param emr_words: what EMR says of the cluster and its step
     """
 
