@@ -48,8 +48,7 @@ class Spool:
 
     def write(self, kept: Kept, offset: int, content: bytes) -> None:
         """Fill a part of reserved room, ``offset`` bytes from its start."""
-        view = memoryview(content)[: max(0, kept.size - offset)]
-        position = kept.offset + offset
+        view, position = memoryview(content), kept.offset + offset
         while view:
             written = os.pwrite(self._file.fileno(), view, position)
             view, position = view[written:], position + written

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import zlib
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from threading import Lock
@@ -20,6 +21,7 @@ from trainyard.ledger import Attempt
 from trainyard.publishing.artifact import Artifact, check_artifact
 from trainyard.publishing.formats import (
     Curves,
+    File,
     Format,
     FormatError,
     Identity,
@@ -179,17 +181,37 @@ class _Folder:
         body = self._body(name)
         return None if body is None else bytes(body.read())
 
-    def promised(self, manifest: Manifest, name: str) -> Kept:
-        """A file that the manifest lists, found to be what it says, in the spool."""
+    def promise(self, manifest: Manifest, name: str) -> File:
+        """What the manifest says of a file."""
         promise = manifest.files.get(name)
         if promise is None:
             raise RefusedError("file_missing", f"{self.uri}manifest.json does not list {name}")
+        return promise
+
+    def promised(self, manifest: Manifest, name: str) -> Kept:
+        """A file that the manifest lists, found to be what it says, in the spool."""
+        kept, offset = self.spool.reserve(self.promise(manifest, name).size), 0
+        for chunk in self._checked_chunks(manifest, name):
+            self.spool.write(kept, offset, chunk)
+            offset += len(chunk)
+        return kept
+
+    def promised_content(self, manifest: Manifest, name: str) -> bytearray:
+        """The same in memory, at no time twice, of a file that need not be kept."""
+        content = bytearray()
+        for chunk in self._checked_chunks(manifest, name):
+            content += chunk
+        return content
+
+    def _checked_chunks(self, manifest: Manifest, name: str) -> Iterator[bytes]:
+        """As many bytes as the manifest says; at their end raises RefusedError unless they are what it says."""
+        promise = self.promise(manifest, name)
         body = self._body(name)
         if body is None:
             raise RefusedError("file_missing", f"{self.uri}{name} is gone, but the manifest lists it")
-        kept, size, digest = self.spool.reserve(promise.size), 0, hashlib.sha256()
+        size, digest = 0, hashlib.sha256()
         for chunk in body.iter_chunks(_CHUNK_BYTES):
-            self.spool.write(kept, size, chunk)
+            yield chunk[: max(0, promise.size - size)]
             size += len(chunk)
             digest.update(chunk)
         if size != promise.size:
@@ -199,7 +221,6 @@ class _Folder:
                 "checksum_mismatch",
                 f"{self.uri}{name} has sha256 {digest.hexdigest()}; the manifest says {promise.sha256}",
             )
-        return kept
 
     def check_sizes(self, manifest: Manifest) -> None:
         """Hold every file that the manifest lists against the folder's listing, those never opened included."""
@@ -282,15 +303,16 @@ def _request(folder: _Folder, manifest: Manifest, attempt: Attempt) -> Request:
 
 def _artifact(folder: _Folder, manifest: Manifest, name: str) -> tuple[Artifact, Sha256, Kept | None]:
     """The artifact checked, its sha256 as JSON, and where it is kept gzipped, unless it is too large for that."""
-    kept = folder.promised(manifest, name)
-    with _one_large_artifact if kept.size > _LARGE_BYTES else nullcontext():
-        gzipped = name.endswith(".gz")
-        content = _decompressed(folder, name, kept) if gzipped else folder.spool.read(kept)
+    # plain, it need not be kept: a disk that took it plain and gzipped would have four times as much to write
+    kept = folder.promised(manifest, name) if name.endswith(".gz") else None
+    large = folder.promise(manifest, name).size > _LARGE_BYTES
+    with _one_large_artifact if large else nullcontext():
+        content = _decompressed(folder, name, kept) if kept else folder.promised_content(manifest, name)
         try:
             artifact = check_artifact(content, name=f"{folder.uri}{name}")
         except FormatError as error:
             raise RefusedError("format_too_new" if error.too_new else "file_invalid", str(error)) from error
-        if not gzipped:
+        if kept is None:
             # no time stamp: the same artifact gives the same bytes; numbers gain little from a higher level
             kept = folder.spool.keep(gzip.compress(content, compresslevel=1, mtime=0))
         stored = kept if kept.size <= LARGEST_STORED_ARTIFACT_BYTES else None

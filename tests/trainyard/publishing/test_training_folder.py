@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.response import StreamingBody
 
 from trainyard.publishing import read_failure
 from trainyard.training import Training
@@ -211,6 +213,38 @@ def test_a_damaged_folder_is_refused(
     (outcome,) = yard.publish(training).outcomes
     assert outcome.failure_code == code
     assert re.search(sentence, outcome.sentence), outcome.sentence
+
+
+class ReplacedS3:
+    """An S3 client of a store where one file is written anew between its listing and its reading."""
+
+    def __init__(self, s3: Any, uri: str, new: Callable[[bytes], bytes]) -> None:
+        self._s3, self._uri, self._new = s3, uri, new
+
+    def get_object(self, *, Bucket: str, Key: str) -> Any:  # noqa: N803 (boto3's names)
+        answer = self._s3.get_object(Bucket=Bucket, Key=Key)
+        if self._uri == f"s3://{Bucket}/{Key}":
+            content = self._new(answer["Body"].read())
+            answer["Body"] = StreamingBody(io.BytesIO(content), len(content))
+        return answer
+
+    def get_paginator(self, name: str) -> Any:
+        return self._s3.get_paginator(name)
+
+
+@pytest.mark.parametrize("name", ["artifact.json", "metrics.json"])
+@pytest.mark.parametrize(
+    ("new", "change"), [(lambda content: content[:-1], -1), (lambda content: content + b" " * 99, 99)]
+)
+def test_a_file_that_changes_after_it_was_listed_is_refused(
+    yard: Yard, name: str, new: Callable[[bytes], bytes], change: int
+) -> None:
+    changing, good = yard.succeeded("hotels"), yard.succeeded("flights")
+    size = len(yard.folder(changing).files()[name])
+    s3 = ReplacedS3(yard.s3, f"{changing.attempt_folder(1)}{name}", new)
+    refused, published = replace(yard, s3=s3).publish(changing, good).outcomes
+    assert (refused.failure_code, published.status) == ("file_cut_short", "activated")
+    assert f"{name} has {size + change} bytes; the manifest says {size}" in refused.sentence
 
 
 def test_an_artifact_that_is_no_gzip_is_refused(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
