@@ -57,6 +57,25 @@ def test_a_reader_sees_what_serves_and_nothing_else(yard: Yard, reader: psycopg.
             reader.execute(statement)
 
 
+@pytest.mark.parametrize(
+    ("event", "function"),
+    [
+        ("AFTER INSERT ON mine REFERENCING NEW TABLE AS added FOR EACH STATEMENT", "add_served"),
+        ("AFTER INSERT ON mine FOR EACH ROW", "empty_artifact"),
+        ("BEFORE UPDATE ON mine FOR EACH ROW", "only_emptied"),
+    ],
+)
+def test_a_reader_cannot_hang_the_owner_s_triggers_on_a_table_of_its_own(
+    reader: psycopg.Connection, event: str, function: str
+) -> None:
+    with reader.transaction(force_rollback=True):
+        reader.execute(
+            "CREATE TEMPORARY TABLE mine (portfolio text, model text, version_id bigint, keep integer)"
+        )
+        with pytest.raises(InsufficientPrivilege, match=function):
+            reader.execute(f"CREATE TRIGGER odd {event} EXECUTE FUNCTION serving.{function}()")
+
+
 def test_a_publisher_publishes_and_rolls_back_and_can_rewrite_nothing(yard: Yard, login: str) -> None:
     with yard.app.begin() as connection:
         connection.execute(text(f"GRANT trainyard_publisher TO {login}"))
