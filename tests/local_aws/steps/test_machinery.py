@@ -69,7 +69,7 @@ class Place:
         return self.service.look(lambda plane, _: plane.cluster(cluster.cluster_id))
 
     def wait(self, cluster: Cluster, holds: Callable[[Cluster], bool]) -> Cluster:
-        give_up_at = time.monotonic() + 20
+        give_up_at = time.monotonic() + 120
         while not holds(self.now(cluster)):
             assert time.monotonic() < give_up_at, f"stuck: {self.now(cluster)}"
             time.sleep(0.002)
