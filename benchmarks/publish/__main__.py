@@ -59,6 +59,8 @@ def _publishing(server: PostgresServer, scratch: Path, models: int) -> dict[str,
     few = _publish(server, scratch, attempts[: max(1, models // 4)], round_=0)
     rounds, copies = [], []
     for number in range(1, ROUNDS + 1):
+        # what the round before has written would be vacuumed beside this one
+        _drop(server, number - 1)
         # the peer beside it, since a disk's speed may change within minutes
         rounds.append(_publish(server, scratch, attempts, round_=number))
         copies.append(_copies(server, scratch, round_=number))
@@ -89,8 +91,6 @@ def _publish(
     server: PostgresServer, scratch: Path, attempts: list[dict[str, Any]], *, round_: int
 ) -> Published:
     """Publish into fresh databases, in a process of its own."""
-    # what the round before has written would be vacuumed beside this one
-    _drop(server, round_ - 1)
     names = _names(round_)
     server.create_databases(*names)
     app, analytics = (engine(server.url(name)) for name in names)

@@ -190,8 +190,9 @@ class _Folder:
 
     def promised(self, manifest: Manifest, name: str) -> Kept:
         """A file that the manifest lists, found to be what it says, in the spool."""
-        kept, offset = self.spool.reserve(self.promise(manifest, name).size), 0
-        for chunk in self._checked_chunks(manifest, name):
+        promise = self.promise(manifest, name)
+        kept, offset = self.spool.reserve(promise.size), 0
+        for chunk in self._checked_chunks(name, promise):
             self.spool.write(kept, offset, chunk)
             offset += len(chunk)
         return kept
@@ -199,13 +200,12 @@ class _Folder:
     def promised_content(self, manifest: Manifest, name: str) -> bytearray:
         """The same in memory, at no time twice, of a file that need not be kept."""
         content = bytearray()
-        for chunk in self._checked_chunks(manifest, name):
+        for chunk in self._checked_chunks(name, self.promise(manifest, name)):
             content += chunk
         return content
 
-    def _checked_chunks(self, manifest: Manifest, name: str) -> Iterator[bytes]:
-        """As many bytes as the manifest says; at their end raises RefusedError unless they are what it says."""
-        promise = self.promise(manifest, name)
+    def _checked_chunks(self, name: str, promise: File) -> Iterator[bytes]:
+        """As many bytes as were promised; at their end raises RefusedError unless they are what was."""
         body = self._body(name)
         if body is None:
             raise RefusedError("file_missing", f"{self.uri}{name} is gone, but the manifest lists it")
@@ -303,7 +303,7 @@ def _request(folder: _Folder, manifest: Manifest, attempt: Attempt) -> Request:
 
 def _artifact(folder: _Folder, manifest: Manifest, name: str) -> tuple[Artifact, Sha256, Kept | None]:
     """The artifact checked, its sha256 as JSON, and where it is kept gzipped, unless it is too large for that."""
-    # plain, it need not be kept: a disk that took it plain and gzipped would have four times as much to write
+    # plain, it need not be kept: a disk that took it plain and gzipped would have three times as much to write
     kept = folder.promised(manifest, name) if name.endswith(".gz") else None
     large = folder.promise(manifest, name).size > _LARGE_BYTES
     with _one_large_artifact if large else nullcontext():

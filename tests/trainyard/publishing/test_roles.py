@@ -76,6 +76,17 @@ def test_a_reader_cannot_hang_the_owner_s_triggers_on_a_table_of_its_own(
             reader.execute(f"CREATE TRIGGER odd {event} EXECUTE FUNCTION serving.{function}()")
 
 
+def test_nobody_is_given_the_owner_s_rights_by_default(yard: Yard) -> None:
+    query = """
+        SELECT proname FROM pg_proc
+        WHERE pronamespace::regnamespace::text IN ('operations', 'serving', 'analytics')
+          AND prosecdef AND has_function_privilege('public', oid, 'EXECUTE')
+    """
+    for database in (yard.app, yard.analytics):
+        with database.connect() as connection:
+            assert connection.execute(text(query)).scalars().all() == []
+
+
 def test_a_publisher_publishes_and_rolls_back_and_can_rewrite_nothing(yard: Yard, login: str) -> None:
     with yard.app.begin() as connection:
         connection.execute(text(f"GRANT trainyard_publisher TO {login}"))
