@@ -36,7 +36,8 @@ from trainyard.laptop.settings import PART_NAMES, ROOT, Ports, Settings
 from trainyard.laptop.stack import Stack, running_stack
 from trainyard.laptop.timeline import Timeline
 
-pytestmark = pytest.mark.timeout(600)
+# the trainings of all these runs queue for two slots
+pytestmark = pytest.mark.timeout(1800)
 
 MODELS = ("breast_cancer", "flights", "hotels", "original_sample")
 SMALL = ("breast_cancer", "original_sample")
@@ -64,7 +65,17 @@ class Airflow:
             state = str(self.stack.api.get("dags", "demo", "dagRuns", run_id)["state"])
             return state if state in ("success", "failed") else None
 
-        return wait_for(ended, f"run {run_id} to end")
+        return self.wait_for(ended, f"run {run_id} to end")
+
+    def wait_for(self, found: Callable[[], Any], what: str) -> Any:
+        """Wait for what stands behind other runs: for as long as tasks of any run come further."""
+        return wait_for(found, what, moving=self.task_states)
+
+    def task_states(self) -> list[dict[str, Any]]:
+        return self.rows(
+            "airflow",
+            "SELECT dag_id, run_id, task_id, try_number, state FROM task_instance ORDER BY dag_id, run_id, task_id",
+        )
 
     def tasks(self, run_id: str) -> dict[str, str | None]:
         answer = self.stack.api.get("dags", "demo", "dagRuns", run_id, "taskInstances")
@@ -83,14 +94,21 @@ class Airflow:
             return connection.execute(sql, values).fetchall()
 
 
-def wait_for(found: Callable[[], Any], what: str, *, seconds: float = 300) -> Any:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        value = found()
-        if value is not None:
-            return value
+def wait_for(
+    found: Callable[[], Any], what: str, *, seconds: float = 300, moving: Callable[[], Any] = lambda: None
+) -> Any:
+    """The first that is found.
+
+    :param seconds: how long to wait since ``moving`` last told of something else than before
+    """
+    seen, deadline = moving(), time.monotonic() + seconds
+    while (value := found()) is None:
+        if time.monotonic() >= deadline:
+            before, seen = seen, moving()
+            assert seen != before, f"waited for {what}, and nothing moved for {seconds:.0f} s: {seen}"
+            deadline = time.monotonic() + seconds
         time.sleep(0.5)
-    raise AssertionError(f"waited {seconds:.0f} s for {what}")
+    return value
 
 
 @pytest.fixture(scope="module")
@@ -285,8 +303,7 @@ def test_a_backfill_of_three_days_yields_three_versions_a_model_and_none_serves(
         ended = [run for run in all_runs if run["run_type"] == "backfill" and run["end_date"]]
         return ended if len(ended) == 3 else None
 
-    # six trainings stand behind those of the other runs, two at once
-    ended = wait_for(backfilled, "the backfill's three runs to end", seconds=500)
+    ended = airflow.wait_for(backfilled, "the backfill's three runs to end")
     assert {run["state"] for run in ended} == {"success"}
     first, last = runs.backfilled
     versions = airflow.rows(
@@ -306,7 +323,7 @@ def test_a_run_marked_failed_while_it_waits_leaves_no_cluster(airflow: Airflow) 
     run_id = airflow.start_run(models=["hotels"])
     logs = airflow.stack.settings.logs / "tasks" / "dag_id=demo" / f"run_id={run_id}"
     waiting = "task_id=hotels.wait_for_training/*.trigger.*"
-    wait_for(lambda: list(logs.glob(waiting)) or None, "the triggerer to wait for hotels")
+    airflow.wait_for(lambda: list(logs.glob(waiting)) or None, "the triggerer to wait for hotels")
     airflow.stack.api.patch("dags", "demo", "dagRuns", run_id, body={"state": "failed"})
 
     def abandoned() -> dict[str, Any] | None:
@@ -363,7 +380,7 @@ def test_a_new_portfolio_is_picked_up_and_runs_on_its_schedule(airflow: Airflow)
         runs = airflow.stack.api.get("dags", "nightly", "dagRuns")["dag_runs"]
         return next((run for run in runs if run["state"] in ("success", "failed")), None)
 
-    run = wait_for(ended, "the scheduled run to end")
+    run = airflow.wait_for(ended, "the scheduled run to end")
     assert (run["run_type"], run["state"]) == ("scheduled", "success")
     (live,) = airflow.rows("app", "SELECT data_date FROM serving.live_model WHERE portfolio = 'nightly'")
     day_of_run = parse_time(run["logical_date"]).date()
@@ -387,8 +404,6 @@ def approve(airflow: Airflow, question: tuple[str, ...]) -> None:
         airflow.stack.api.patch(*question, body=body)
 
 
-# three trainings, which queue behind the other runs of these tests, and a minute without an answer
-@pytest.mark.timeout(1500)
 def test_a_person_is_asked_and_the_answer_or_its_lack_comes_to_publish(airflow: Airflow) -> None:
     (airflow.dags / "portfolios" / "asking.yaml").write_text(ASKING)
     shutil.copy(airflow.dags / "demo.py", airflow.dags / "asking.py")
@@ -425,11 +440,13 @@ def test_a_person_is_asked_and_the_answer_or_its_lack_comes_to_publish(airflow: 
 
     approved = wait_for(lambda: started("original_sample", "approved"), "the DAG asking to be there")
     unanswered = wait_for(lambda: started("breast_cancer", "unanswered"), "its second run")
-    asked = wait_for(lambda: question(approved), "the question", seconds=600)
+    asked = airflow.wait_for(lambda: question(approved), "the question")
     assert "| original_sample | live, if approved |" in asked["body"]
     assert not airflow.rows("app", "SELECT 1 FROM serving.model_version WHERE portfolio = 'asking'")
 
-    end = wait_for(lambda: approve(airflow, place(approved)) or ended(approved), "the approved run to end")
+    end = airflow.wait_for(
+        lambda: approve(airflow, place(approved)) or ended(approved), "the approved run to end"
+    )
     assert end == "success"
     (activation,) = airflow.rows(
         "app", "SELECT model, reason FROM serving.activation WHERE portfolio = 'asking'"
@@ -439,7 +456,7 @@ def test_a_person_is_asked_and_the_answer_or_its_lack_comes_to_publish(airflow: 
 
     # the next challenger is measured beside that one on the same rows; fifty are too few, and nobody is asked
     again = wait_for(lambda: started("original_sample", "again"), "the next run")
-    assert wait_for(lambda: ended(again), "the next run to end") == "success"
+    assert airflow.wait_for(lambda: ended(again), "the next run to end") == "success"
     assert states(again)["approve"] == "skipped"
     (decision,) = airflow.rows(
         "app",
@@ -450,7 +467,7 @@ def test_a_person_is_asked_and_the_answer_or_its_lack_comes_to_publish(airflow: 
     assert decision["champion"]["log_loss"] == pytest.approx(decision["champion"]["old_log_loss"])
 
     # nobody answers: what counts as the answer is published, and the run is red
-    assert wait_for(lambda: ended(unanswered), "the unanswered run to end", seconds=600) == "failed"
+    assert airflow.wait_for(lambda: ended(unanswered), "the unanswered run to end") == "failed"
     ended_as = states(unanswered)
     assert (ended_as["approve"], ended_as["publish"], ended_as["freshness"]) == (
         "success",
