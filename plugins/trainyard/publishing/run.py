@@ -45,13 +45,9 @@ from trainyard.publishing.application import (
 )
 from trainyard.publishing.approval import OPEN, Policy, answered
 from trainyard.publishing.deciding import WAITING, Challenger, Champion, Verdict, feature_count_mistake
+from trainyard.publishing.s3_folder import RefusedError
 from trainyard.publishing.spool import Spool
-from trainyard.publishing.training_folder import (
-    RefusedError,
-    TrainedModel,
-    read_failure,
-    read_trained_model,
-)
+from trainyard.publishing.training_folder import TrainedModel, read_failure, read_trained_model
 from trainyard.training import Training, TrainingId
 
 _OUTCOME_WORDS = {

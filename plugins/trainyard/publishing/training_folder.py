@@ -9,7 +9,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import zlib
-from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from threading import Lock
@@ -21,7 +20,6 @@ from trainyard.ledger import Attempt
 from trainyard.publishing.artifact import Artifact, check_artifact
 from trainyard.publishing.formats import (
     Curves,
-    File,
     Format,
     FormatError,
     Identity,
@@ -31,29 +29,16 @@ from trainyard.publishing.formats import (
     Request,
     parse,
 )
+from trainyard.publishing.s3_folder import CHUNK_BYTES, RefusedError, S3Folder, error_code
 from trainyard.publishing.spool import Kept, Spool
 from trainyard.training import S3Uri, Sha256, split_uri
 
 MAX_SENTENCE_CHARACTERS = 1000
 LARGEST_STORED_ARTIFACT_BYTES = 64 << 20
 LARGEST_ARTIFACT_BYTES = 1 << 30
-_CHUNK_BYTES = 1 << 20
 # from here on one artifact at a time is looked at: several side by side would need the memory of several
 _LARGE_BYTES = 8 << 20
 _one_large_artifact = Lock()
-
-
-class RefusedError(Exception):
-    """A folder that cannot be published.
-
-    :param code: one of the codes below, for grouping
-    :param sentence: for a person
-    """
-
-    def __init__(self, code: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.code = code
-        self.sentence = sentence
 
 
 @dataclass(frozen=True)
@@ -101,7 +86,7 @@ def read_trained_model(s3: Any, attempt: Attempt, spool: Spool) -> TrainedModel:
         ``request_changed``; ``file_missing``, ``file_cut_short``, ``checksum_mismatch``; ``file_invalid``;
         ``artifact_mismatch``: the artifact is not what the request asked for; ``access_denied``
     """
-    folder = _Folder(s3, attempt.output_uri, spool)
+    folder = S3Folder(s3, attempt.output_uri, spool)
     content = folder.get("manifest.json")
     if content is None:
         raise RefusedError(
@@ -135,7 +120,7 @@ def has_manifest(s3: Any, output_uri: str) -> bool:
     try:
         s3.head_object(Bucket=bucket, Key=f"{prefix}manifest.json")
     except ClientError as error:
-        if _code(error) in {"NoSuchKey", "404"}:
+        if error_code(error) in {"NoSuchKey", "404"}:
             return False
         raise
     return True
@@ -144,7 +129,7 @@ def has_manifest(s3: Any, output_uri: str) -> bool:
 def read_failure(s3: Any, output_uri: str) -> ToldFailure | None:
     """What the job said in an attempt's ``failure.json``; None where it said nothing that can be read."""
     try:
-        content = _Folder(s3, output_uri, None).get("failure.json")
+        content = S3Folder(s3, output_uri, None).get("failure.json")
         if content is None:
             return None
         failure = parse(JobFailure, content, name="failure.json")
@@ -159,118 +144,8 @@ def read_failure(s3: Any, output_uri: str) -> ToldFailure | None:
     )
 
 
-class _Folder:
-    """A folder in S3.
-
-    :param spool: where its files are kept; none where they are only looked at
-    """
-
-    def __init__(self, s3: Any, uri: str, spool: Spool | None) -> None:
-        self._s3 = s3
-        self._spool = spool
-        self.uri = uri
-        self._bucket, self._prefix = split_uri(uri)
-
-    @property
-    def spool(self) -> Spool:
-        assert self._spool is not None
-        return self._spool
-
-    def get(self, name: str) -> bytes | None:
-        """The bytes of a small file, None where there is none."""
-        body = self._body(name)
-        return None if body is None else bytes(body.read())
-
-    def promise(self, manifest: Manifest, name: str) -> File:
-        """What the manifest says of a file."""
-        promise = manifest.files.get(name)
-        if promise is None:
-            raise RefusedError("file_missing", f"{self.uri}manifest.json does not list {name}")
-        return promise
-
-    def promised(self, manifest: Manifest, name: str) -> Kept:
-        """A file that the manifest lists, found to be what it says, in the spool."""
-        promise = self.promise(manifest, name)
-        kept, offset = self.spool.reserve(promise.size), 0
-        for chunk in self._checked_chunks(name, promise):
-            self.spool.write(kept, offset, chunk)
-            offset += len(chunk)
-        return kept
-
-    def promised_content(self, manifest: Manifest, name: str) -> bytearray:
-        """The same in memory, at no time twice, of a file that need not be kept."""
-        content = bytearray()
-        for chunk in self._checked_chunks(name, self.promise(manifest, name)):
-            content += chunk
-        return content
-
-    def _checked_chunks(self, name: str, promise: File) -> Iterator[bytes]:
-        """As many bytes as were promised; at their end raises RefusedError unless they are what was."""
-        body = self._body(name)
-        if body is None:
-            raise RefusedError("file_missing", f"{self.uri}{name} is gone, but the manifest lists it")
-        size, digest = 0, hashlib.sha256()
-        for chunk in body.iter_chunks(_CHUNK_BYTES):
-            yield chunk[: max(0, promise.size - size)]
-            size += len(chunk)
-            digest.update(chunk)
-        if size != promise.size:
-            raise RefusedError("file_cut_short", self._wrong_size(name, size, promise.size))
-        if digest.hexdigest() != promise.sha256:
-            raise RefusedError(
-                "checksum_mismatch",
-                f"{self.uri}{name} has sha256 {digest.hexdigest()}; the manifest says {promise.sha256}",
-            )
-
-    def check_sizes(self, manifest: Manifest) -> None:
-        """Hold every file that the manifest lists against the folder's listing, those never opened included."""
-        sizes = self._sizes()
-        for name, promise in sorted(manifest.files.items()):
-            if name not in sizes:
-                raise RefusedError("file_missing", f"{self.uri}{name} is gone, but the manifest lists it")
-            if sizes[name] != promise.size:
-                raise RefusedError("file_cut_short", self._wrong_size(name, sizes[name], promise.size))
-
-    def _body(self, name: str) -> Any:
-        """What a file can be read from, None where there is no file.
-
-        A store that is down or slows us down is nobody's failed training, so its error goes up to the task, which
-        tries again; a refused key is this model's own trouble.
-        """
-        try:
-            return self._s3.get_object(Bucket=self._bucket, Key=self._prefix + name)["Body"]
-        except ClientError as error:
-            if _code(error) in {"NoSuchKey", "404"}:
-                return None
-            self._refuse_if_denied(error, name)
-            raise
-
-    def _sizes(self) -> dict[str, int]:
-        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix)
-        try:
-            found = [item for page in pages for item in page.get("Contents", ())]
-        except ClientError as error:
-            self._refuse_if_denied(error, "")
-            raise
-        return {item["Key"].removeprefix(self._prefix): item["Size"] for item in found}
-
-    def _refuse_if_denied(self, error: ClientError, name: str) -> None:
-        if _code(error) == "AccessDenied":
-            needed = "s3:GetObject and s3:ListBucket"
-            raise RefusedError(
-                "access_denied", f"S3 denies {self.uri}{name}; who publishes needs {needed} there"
-            ) from error
-
-    def _wrong_size(self, name: str, found: int, promised: int) -> str:
-        return f"{self.uri}{name} has {found} bytes; the manifest says {promised}"
-
-
-def _code(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code"))
-
-
 def _parsed(
-    format_: type[Format], content: bytes, *, folder: _Folder, name: str, code: str = "file_invalid"
+    format_: type[Format], content: bytes, *, folder: S3Folder, name: str, code: str = "file_invalid"
 ) -> Format:
     try:
         return parse(format_, content, name=f"{folder.uri}{name}")
@@ -287,7 +162,7 @@ def _check_identity(found: Identity, attempt: Attempt, *, where: str) -> None:
             )
 
 
-def _request(folder: _Folder, manifest: Manifest, attempt: Attempt) -> Request:
+def _request(folder: S3Folder, manifest: Manifest, attempt: Attempt) -> Request:
     content = folder.get("request.json")
     if content is None:
         raise RefusedError("file_missing", f"{folder.uri}request.json is gone")
@@ -301,7 +176,7 @@ def _request(folder: _Folder, manifest: Manifest, attempt: Attempt) -> Request:
     return _parsed(Request, content, folder=folder, name="request.json")
 
 
-def _artifact(folder: _Folder, manifest: Manifest, name: str) -> tuple[Artifact, Sha256, Kept | None]:
+def _artifact(folder: S3Folder, manifest: Manifest, name: str) -> tuple[Artifact, Sha256, Kept | None]:
     """The artifact checked, its sha256 as JSON, and where it is kept gzipped, unless it is too large for that."""
     # plain, it need not be kept: a disk that took it plain and gzipped would have three times as much to write
     kept = folder.promised(manifest, name) if name.endswith(".gz") else None
@@ -319,13 +194,13 @@ def _artifact(folder: _Folder, manifest: Manifest, name: str) -> tuple[Artifact,
         return artifact, Sha256(hashlib.sha256(content).hexdigest()), stored
 
 
-def _decompressed(folder: _Folder, name: str, kept: Kept) -> bytearray:
+def _decompressed(folder: S3Folder, name: str, kept: Kept) -> bytearray:
     """The content of a gzip file, at no time twice in memory."""
     content, decompressor = bytearray(), zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     try:
         for chunk in folder.spool.chunks(kept):
             while chunk and not decompressor.eof:
-                content += decompressor.decompress(chunk, _CHUNK_BYTES)
+                content += decompressor.decompress(chunk, CHUNK_BYTES)
                 chunk = decompressor.unconsumed_tail  # noqa: PLW2901 (what is left of it)
                 if len(content) > LARGEST_ARTIFACT_BYTES:
                     raise RefusedError(

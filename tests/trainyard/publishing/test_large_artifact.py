@@ -23,6 +23,7 @@ from pathlib import Path
 from benchmarks.publish.folders import FolderS3
 from trainyard.publishing import training_folder
 from trainyard.publishing.formats import File, Manifest
+from trainyard.publishing.s3_folder import S3Folder
 from trainyard.publishing.spool import Spool
 
 gigabyte = 1 << 30
@@ -37,7 +38,7 @@ manifest = Manifest(
     files={"artifact.json.gz": File(sha256=sha256, size=size)},
 )
 with Spool() as spool:
-    folder = training_folder._Folder(FolderS3(root), "s3://bucket/folder/", spool)
+    folder = S3Folder(FolderS3(root), "s3://bucket/folder/", spool)
     artifact, sha256, kept = training_folder._artifact(folder, manifest, "artifact.json.gz")
 print(artifact.num_features, kept, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
