@@ -103,10 +103,9 @@ def wait_for(
     """
     seen, deadline = moving(), time.monotonic() + seconds
     while (value := found()) is None:
-        if time.monotonic() >= deadline:
-            before, seen = seen, moving()
-            assert seen != before, f"waited for {what}, and nothing moved for {seconds:.0f} s: {seen}"
-            deadline = time.monotonic() + seconds
+        if (now := moving()) != seen:
+            seen, deadline = now, time.monotonic() + seconds
+        assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}; {seen or ''}"
         time.sleep(0.5)
     return value
 
@@ -276,7 +275,7 @@ def test_the_reaper_leaves_alone_what_runs_wait_for(airflow: Airflow, runs: Runs
         state = airflow.stack.api.get("dags", "reaper", "dagRuns", run_id)["state"]
         return str(state) if state in {"success", "failed"} else None
 
-    assert wait_for(ended, f"run {run_id} of the reaper to end") == "success"
+    assert airflow.wait_for(ended, f"run {run_id} of the reaper to end") == "success"
     assert not airflow.rows("app", "SELECT 1 FROM operations.attempt WHERE failure_code = 'reaped'")
 
 

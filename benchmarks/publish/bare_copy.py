@@ -13,7 +13,7 @@ TABLES = {
     "serving.decision": "(FORMAT BINARY)",
     "serving.activation": "(FORMAT BINARY)",
     "analytics.training": "",
-    "analytics.metric": "",
+    "analytics.split_metrics": "",
     "analytics.comparison": "",
     "analytics.curve": "",
 }

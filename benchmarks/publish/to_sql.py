@@ -2,7 +2,7 @@
 
 .venv-pandas/bin/python to_sql.py URL: reads the rows of schema analytics and appends them to empty tables with the same
 keys; prints the seconds that appending trainings and metrics took, and those that curves took. By its defaults to_sql
-writes no arrays, so that a curve is a row a point.
+writes no arrays, so that a metric is a row, and a curve a row a point.
 """
 
 from __future__ import annotations
@@ -32,6 +32,10 @@ def main(url: str) -> None:
         connection.execute(text("CREATE SCHEMA peer"))
         for table in TABLES[:-1]:
             connection.execute(text(f"CREATE TABLE peer.{table} (LIKE analytics.{table} INCLUDING ALL)"))
+        # a view has no key to be like
+        connection.execute(
+            text("ALTER TABLE peer.metric ADD PRIMARY KEY (training_id, attempt, split, name)")
+        )
         connection.execute(
             text(
                 "CREATE TABLE peer.curve (training_id text, attempt integer, split text, name text, x_name text,"

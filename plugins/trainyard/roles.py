@@ -28,10 +28,10 @@ _RELATIONS = {
     },
     "analytics": {
         "SELECT": (
-            *("trainyard_version", "latest_metrics", "metric_trend", "freshness", "portfolio_freshness"),
-            *("failures", "held_back", "warning", "cost_by_day"),
+            *("trainyard_version", "metric", "latest_metrics", "metric_trend", "freshness"),
+            *("portfolio_freshness", "failures", "held_back", "warning", "cost_by_day"),
         ),
-        _REPLACED: ("training", "metric", "comparison", "curve"),
+        _REPLACED: ("training", "split_metrics", "comparison", "curve"),
     },
 }
 _SEQUENCES = {

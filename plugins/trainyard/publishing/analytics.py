@@ -51,18 +51,16 @@ _TRAINING_COLUMNS = (
     *("warnings", "request_sha256", "artifact_sha256"),
     *("code_sha256", "portfolio_sha256", "input_fingerprint"),
 )
-_METRIC_COLUMNS = (
-    *("training_id", "attempt", "split", "name", "value"),
-    *("standard_error", "low", "high", "level"),
-)
+_BOUNDS = ("standard_error", "low", "high", "level")
+_SPLIT_METRICS_COLUMNS = ("training_id", "attempt", "split", "name", "value", *_BOUNDS)
 _COMPARISON_COLUMNS = (
     *("training_id", "attempt", "against", "version_id", "data_date", "name", "old_value"),
-    *("difference", "standard_error", "low", "high", "level", "rows", "groups"),
+    *("difference", *_BOUNDS, "rows", "groups"),
 )
 _CURVE_COLUMNS = ("training_id", "attempt", "split", "name", "x_name", "y_name", "x", "y")
 
 # a list by name: of any other sequence each number is looked at before it is written, which takes four times as long
-_NUMBERS: TypeAdapter[list[float]] = TypeAdapter(list[float])
+_NUMBERS: TypeAdapter[Sequence[float | None]] = TypeAdapter(list[float | None])
 
 
 @dataclass(frozen=True)
@@ -108,7 +106,7 @@ def record_attempts(
         connection.execute(_LOCK, {"portfolio": portfolio})
         connection.execute(_DELETE, {"training_ids": training_ids})
         _copy(connection, "training", _TRAINING_COLUMNS, (_training_row(each, spool) for each in records))
-        _copy(connection, "metric", _METRIC_COLUMNS, rows.metrics())
+        _copy(connection, "split_metrics", _SPLIT_METRICS_COLUMNS, rows.split_metrics())
         _copy(connection, "comparison", _COMPARISON_COLUMNS, rows.comparisons())
         _copy(connection, "curve", _CURVE_COLUMNS, rows.curves())
 
@@ -116,7 +114,7 @@ def record_attempts(
 def _copy(
     connection: Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]
 ) -> None:
-    """COPY: a run of a hundred models brings thousands of metrics, and one INSERT each would take a minute."""
+    """COPY: a run of a thousand models brings thousands of rows, and one INSERT each would take a minute."""
     cursor: Any = connection.connection.cursor()
     with cursor, cursor.copy(f"COPY analytics.{table} ({', '.join(columns)}) FROM STDIN") as copy:
         for row in rows:
@@ -200,14 +198,17 @@ class _Rows:
     spool: Spool
     records: Sequence[AttemptRecord]
 
-    def metrics(self) -> Iterator[tuple[object, ...]]:
+    def split_metrics(self) -> Iterator[tuple[object, ...]]:
         for key, metrics in self._metrics():
             for split in metrics.metrics.keys() | metrics.intervals.keys():
-                values, intervals = metrics.metrics.get(split, {}), metrics.intervals.get(split, {})
-                for name in values.keys() | intervals.keys():
-                    interval = intervals.get(name)
-                    value = values[name] if name in values else intervals[name].value
-                    yield *key, split, name, value, *_bounds(interval)
+                intervals = metrics.intervals.get(split, {})
+                values = {name: interval.value for name, interval in intervals.items()}
+                values |= metrics.metrics.get(split, {})
+                # in the same order every time, so that writing them again writes the same row
+                found = [(name, values[name], *_bounds(intervals.get(name))) for name in sorted(values)]
+                if found:
+                    names, *numbers = map(list, zip(*found, strict=True))
+                    yield *key, split, names, *map(_array, numbers)
 
     def comparisons(self) -> Iterator[tuple[object, ...]]:
         for key, metrics in self._metrics():
@@ -244,6 +245,6 @@ def _bounds(interval: Interval | None) -> tuple[float | None, ...]:
     return interval.standard_error, interval.low, interval.high, interval.level
 
 
-def _array(numbers: list[float]) -> str:
+def _array(numbers: Sequence[float | None]) -> str:
     """An array as PostgreSQL reads it: numbers as JSON has them, far quicker than what the driver makes of a list."""
     return "{" + _NUMBERS.dump_json(numbers).decode()[1:-1] + "}"

@@ -1,4 +1,4 @@
-"""A folder in S3 whose files are only what its manifest promises: by size and digest, whatever they hold."""
+"""A folder in S3, and its files held to what its manifest promises: by size and digest, whatever they hold."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CHUNK_BYTES = 1 << 20
 class RefusedError(Exception):
     """A folder that cannot be published.
 
-    :param code: of those that ``read_trained_model`` lists, for grouping
+    :param code: for grouping
     :param sentence: for a person
     """
 

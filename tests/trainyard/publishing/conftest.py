@@ -44,7 +44,7 @@ SERVING = (
     *("serving.model_version", "serving.decision", "serving.activation", "serving.pin"),
     *("serving.served_model", "serving.emptying"),
 )
-ANALYTICS = ("analytics.training", "analytics.metric", "analytics.comparison", "analytics.curve")
+ANALYTICS = ("analytics.training", "analytics.split_metrics", "analytics.comparison", "analytics.curve")
 
 
 @pytest.fixture(scope="session")

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import uuid
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+from alembic import command
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, text
 
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
     from conftest import Yard
 
 HISTORIES = [APPLICATION, ANALYTICS]
+SPLIT_METRICS = "SELECT * FROM analytics.split_metrics"
 
 
 def head(history: History) -> str:
@@ -61,6 +66,116 @@ def test_filled_databases_go_down_and_up_again(yard: Yard, history: History) -> 
     assert schema_of(database) == []
     migrate(database, history=history)
     assert schema_of(database) == before
+
+
+def test_metrics_move_between_rows_and_arrays_and_who_reads_them_goes_on(yard: Yard) -> None:
+    names = {"rows": 9, "auc": 0.95, "Auc": 0.5, 'a, "b" \\': 1e-300, "NULL": 1, "{x}": 2, "größe": 3}
+    metrics = {
+        "metrics": {"test": names, "validation": {"auc": 1}, "train": {}},
+        "intervals": {"test": {"auc": {"value": 0.95, "low": 0.9, "high": 0.97, "level": 0.95}}},
+    }
+    hotels = yard.succeeded("hotels", metrics=metrics)
+    yard.publish(hotels, yard.succeeded("flights"))
+    kept = yard.rows(f"{SPLIT_METRICS} ORDER BY 1, 2, 3")
+    told = {row[2]: row for row in kept if row[0] == hotels.training_id}
+    assert [*told] == ["test", "validation"]
+    assert told["test"][3] == sorted(names)
+    with reader_of_metrics(yard) as read:
+        before = read()
+        of_hotels = [
+            tuple(row)[3:]
+            for row in before[0]
+            if (row.training_id, row.split) == (hotels.training_id, "test")
+        ]
+        nothing = (None, None, None, None)
+        assert {name: value for name, value, *_ in of_hotels} == names
+        assert ("auc", 0.95, None, 0.9, 0.97, 0.95) in of_hotels
+        assert ("NULL", 1.0, *nothing) in of_hotels
+        assert all(before)
+        assert before[-2:] == [[(["security_barrier=true"],)], [(True,)]]
+        try:
+            migrate(yard.analytics, history=ANALYTICS, revision="0005")
+            assert read() == before
+            rights = "SELECT has_table_privilege('trainyard_publisher', 'analytics.metric', '{}')"
+            assert [
+                yard.rows(rights.format(right))
+                for right in ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE")
+            ] == [[(True,)]] * 4 + [[(False,)]]
+        finally:
+            migrate(yard.analytics, history=ANALYTICS)
+        assert read() == before
+    assert yard.rows(f"{SPLIT_METRICS} ORDER BY 1, 2, 3") == kept
+
+
+@contextmanager
+def reader_of_metrics(yard: Yard) -> Iterator[Callable[[], list[Any]]]:
+    """Reads what another's role reads of metrics, by rights on relations and columns and by a view of its own."""
+    role = f'"A reader {uuid.uuid4().hex[:12]}"'
+    with yard.analytics.begin() as connection:
+        for statement in (
+            f"CREATE ROLE {role}",
+            f"GRANT USAGE ON SCHEMA analytics TO {role}",
+            f"GRANT SELECT ON analytics.latest_metrics, analytics.metric_trend TO {role}",
+            "CREATE VIEW public.theirs WITH (security_barrier=true) AS"
+            " SELECT name, max(value) FROM analytics.metric WHERE name <> ':auc' GROUP BY name",
+            f"GRANT SELECT ON public.theirs TO {role}",
+            f"GRANT SELECT (training_id, attempt, split, name, value, standard_error) ON analytics.metric TO {role}",
+            f"GRANT SELECT (low, high, level) ON analytics.metric TO {role} WITH GRANT OPTION",
+        ):
+            connection.execute(text(statement.replace(":", r"\:")))
+
+    def read() -> list[Any]:
+        with yard.analytics.begin() as connection:
+            connection.execute(text(f"SET LOCAL ROLE {role}"))
+            return [
+                *(
+                    connection.execute(text(f"SELECT * FROM {view} ORDER BY 1, 2, 3, 4, 5, 6, 7")).all()
+                    for view in ("analytics.metric", "analytics.latest_metrics", "analytics.metric_trend")
+                ),
+                connection.execute(text("SELECT * FROM public.theirs ORDER BY name")).all(),
+                connection.execute(
+                    text("SELECT reloptions FROM pg_class WHERE oid = 'public.theirs'::regclass")
+                ).all(),
+                connection.execute(
+                    text("SELECT has_column_privilege('analytics.metric', 'low', 'SELECT WITH GRANT OPTION')")
+                ).all(),
+            ]
+
+    try:
+        yield read
+    finally:
+        with yard.analytics.begin() as connection:
+            connection.execute(text("DROP VIEW public.theirs"))
+            connection.execute(text(f"DROP OWNED BY {role}"))
+            connection.execute(text(f"DROP ROLE {role}"))
+
+
+def test_a_step_down_leaves_what_a_fresh_database_has_there_and_its_owner_owns_it(database_url: str) -> None:
+    user = f"user_{database_url.rpartition('/')[2]}"
+    with psycopg.connect(database_url, autocommit=True) as admin:
+        admin.execute(f"CREATE ROLE {user} LOGIN")
+        admin.execute(f"CREATE SCHEMA analytics AUTHORIZATION {user}")
+    database, as_admin = engine(database_url.replace("trainyard@", f"{user}@")), engine(database_url)
+    owners = "SELECT DISTINCT tableowner FROM (TABLE pg_tables) AS t WHERE schemaname = 'analytics'"
+    with database.begin() as connection:
+        config = ANALYTICS.config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0005")
+    fresh = schema_of(database)
+    migrate(database, history=ANALYTICS)
+    assert schema_of(database) != fresh
+    migrate(database, history=ANALYTICS, revision="0005")
+    assert schema_of(database) == fresh
+    # another login that may, too
+    migrate(as_admin, history=ANALYTICS)
+    with database.connect() as connection:
+        assert connection.execute(text(owners)).scalars().all() == [user]
+        assert connection.execute(text("SELECT count(*) FROM analytics.latest_metrics")).scalar_one() == 0
+    for each in (database, as_admin):
+        each.dispose()
+    with psycopg.connect(database_url, autocommit=True) as admin:
+        admin.execute(f"DROP OWNED BY {user} CASCADE")
+        admin.execute(f"DROP ROLE {user}")
 
 
 def test_one_step_down_keeps_the_ledger(yard: Yard) -> None:

@@ -90,7 +90,7 @@ def own_server(
     "words",
     [
         *("UPDATE operations.attempt", "COPY serving.model_version", "COPY serving.activation"),
-        *("COPY analytics.metric", "COMMIT"),
+        *("COPY analytics.split_metrics", "COMMIT"),
     ],
 )
 def test_a_database_that_restarts_in_the_middle_is_published_to_by_the_next_try(

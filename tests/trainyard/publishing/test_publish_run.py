@@ -257,7 +257,12 @@ def test_a_rerun_replaces_its_own_rows_only(yard: Yard) -> None:
     mine, other = yard.succeeded("hotels"), yard.succeeded("hotels", run="run-2")
     yard.publish(other)
     with yard.analytics.begin() as connection:
-        connection.execute(text("UPDATE analytics.metric SET value = 0.5 WHERE name = 'auc'"))
+        connection.execute(
+            text(
+                "UPDATE analytics.split_metrics SET value[array_position(name, 'auc')] = 0.5 "
+                "WHERE 'auc' = ANY(name)"
+            )
+        )
     yard.publish(mine)
     yard.publish(mine)
     assert yard.rows(
@@ -367,7 +372,7 @@ def _everything(yard: Yard) -> dict[str, list[tuple[Any, ...]]]:
         "operations.attempt",
         "serving.model_version",
         "serving.activation",
-        "analytics.metric",
+        "analytics.split_metrics",
         "analytics.curve",
     )
     state = {table: sorted(yard.rows(f"SELECT t::text FROM {table} AS t")) for table in tables}
