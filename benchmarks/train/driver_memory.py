@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import psutil
@@ -29,6 +29,7 @@ def driver_memory(pid: int) -> Iterator[Peak]:
     """Watch the driver inside the block.
 
     :param pid: of spark-submit, which becomes the driver's JVM
+    :raises RuntimeError: at the end of the block, where no such process was seen
     """
     peak, over = Peak(), threading.Event()
 
@@ -43,13 +44,18 @@ def driver_memory(pid: int) -> Iterator[Peak]:
     finally:
         over.set()
         watching.join()
+    if not peak.mb:
+        raise RuntimeError(f"no memory of process {pid} was ever seen")
 
 
 def _resident_mb(pid: int) -> float:
-    try:
+    found = 0
+    # a process that has just ended; or, for as long as it lives, what the shell that became the JVM left behind
+    with suppress(psutil.NoSuchProcess):
         jvm = psutil.Process(pid)
-        processes = [jvm, *(each for each in jvm.children() if EXECUTOR not in each.cmdline())]
-        return float(sum(each.memory_info().rss for each in processes)) / (1 << 20)
-    # one of them has just ended
-    except psutil.NoSuchProcess:
-        return 0.0
+        found += jvm.memory_info().rss
+        for each in jvm.children():
+            with suppress(psutil.NoSuchProcess):
+                if EXECUTOR not in each.cmdline():
+                    found += each.memory_info().rss
+    return found / (1 << 20)
