@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 
 import psutil
 import pytest
@@ -24,9 +25,11 @@ def test_what_the_shell_left_behind_hides_no_memory(monkeypatch: pytest.MonkeyPa
             (left,) = psutil.Process(process.pid).children()
             while left.status() != psutil.STATUS_ZOMBIE:
                 assert process.poll() is None
+                time.sleep(0.01)
             with driver_memory.driver_memory(process.pid) as peak:
                 while peak.mb < 80:
                     assert process.poll() is None
+                    time.sleep(0.01)
         finally:
             process.kill()
 

@@ -45,6 +45,16 @@ class S3Folder:
         assert self._spool is not None
         return self._spool
 
+    def has(self, name: str) -> bool:
+        """Whether there is a file of that name, whatever it holds."""
+        try:
+            self._s3.head_object(Bucket=self._bucket, Key=self._prefix + name)
+        except ClientError as error:
+            if _is_absent(error):
+                return False
+            raise
+        return True
+
     def get(self, name: str) -> bytes | None:
         """The bytes of a small file, None where there is none."""
         body = self._body(name)
@@ -109,7 +119,7 @@ class S3Folder:
         try:
             return self._s3.get_object(Bucket=self._bucket, Key=self._prefix + name)["Body"]
         except ClientError as error:
-            if error_code(error) in {"NoSuchKey", "404"}:
+            if _is_absent(error):
                 return None
             self._refuse_if_denied(error, name)
             raise
@@ -124,7 +134,7 @@ class S3Folder:
         return {item["Key"].removeprefix(self._prefix): item["Size"] for item in found}
 
     def _refuse_if_denied(self, error: ClientError, name: str) -> None:
-        if error_code(error) == "AccessDenied":
+        if _code(error) == "AccessDenied":
             needed = "s3:GetObject and s3:ListBucket"
             raise RefusedError(
                 "access_denied", f"S3 denies {self.uri}{name}; who publishes needs {needed} there"
@@ -134,6 +144,10 @@ class S3Folder:
         return f"{self.uri}{name} has {found} bytes; the manifest says {promised}"
 
 
-def error_code(error: ClientError) -> str:
-    """AWS's code of what it refused."""
+def _is_absent(error: ClientError) -> bool:
+    # a HEAD has no body that could name the code
+    return _code(error) in {"NoSuchKey", "404"}
+
+
+def _code(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code"))

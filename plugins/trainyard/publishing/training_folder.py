@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from trainyard.ledger import Attempt
 from trainyard.publishing.artifact import Artifact, check_artifact
 from trainyard.publishing.formats import (
@@ -29,9 +27,9 @@ from trainyard.publishing.formats import (
     Request,
     parse,
 )
-from trainyard.publishing.s3_folder import CHUNK_BYTES, RefusedError, S3Folder, error_code
+from trainyard.publishing.s3_folder import CHUNK_BYTES, RefusedError, S3Folder
 from trainyard.publishing.spool import Kept, Spool
-from trainyard.training import S3Uri, Sha256, split_uri
+from trainyard.training import S3Uri, Sha256
 
 MAX_SENTENCE_CHARACTERS = 1000
 LARGEST_STORED_ARTIFACT_BYTES = 64 << 20
@@ -116,14 +114,7 @@ def read_trained_model(s3: Any, attempt: Attempt, spool: Spool) -> TrainedModel:
 
 def has_manifest(s3: Any, output_uri: str) -> bool:
     """Whether the job has written an attempt's ``manifest.json``, its last file; whether it holds is to be seen."""
-    bucket, prefix = split_uri(output_uri)
-    try:
-        s3.head_object(Bucket=bucket, Key=f"{prefix}manifest.json")
-    except ClientError as error:
-        if error_code(error) in {"NoSuchKey", "404"}:
-            return False
-        raise
-    return True
+    return S3Folder(s3, output_uri, None).has("manifest.json")
 
 
 def read_failure(s3: Any, output_uri: str) -> ToldFailure | None:
