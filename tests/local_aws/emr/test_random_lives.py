@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import tempfile
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
@@ -18,6 +20,7 @@ from hypothesis import HealthCheck, event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from local_aws.emr import control_plane
 from local_aws.emr.api import EmrApi
 from local_aws.emr.control_plane import (
     Action,
@@ -187,9 +190,18 @@ class RandomLives(RuleBasedStateMachine):
         vcpus=st.sampled_from([None, 24]),
         faults=st.lists(FAULTS, max_size=2),
         launches=st.lists(LAUNCHES, min_size=1, max_size=3),
+        seed=st.integers(0, 999),
     )
-    def begin(self, vcpus: int | None, faults: list[Any], launches: list[dict[str, Any]]) -> None:
-        """Some clusters, and something that will go wrong, from the start: most lives are short."""
+    def begin(self, vcpus: int | None, faults: list[Any], launches: list[dict[str, Any]], seed: int) -> None:
+        """Some clusters, and something that will go wrong, from the start: most lives are short.
+
+        :param seed: of ids, by which chance decides between clusters of one moment: the same life has the same ones
+        """
+        chance = random.Random(seed)
+        self.ids = patch.object(
+            control_plane, "_new_id", lambda prefix: f"{prefix}{chance.getrandbits(52):013X}"
+        )
+        self.ids.start()
         self.folder = Path(tempfile.mkdtemp(prefix="random-lives-"))
         self.now = datetime(2026, 11, 23, 2, tzinfo=timezone.utc)
         self.pace = Pace(
@@ -353,8 +365,14 @@ class RandomLives(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Whatever happened: once nothing goes wrong any more, every cluster comes to its end."""
-        if not hasattr(self, "plane"):
-            return
+        try:
+            if hasattr(self, "plane"):
+                self.end_every_cluster()
+        finally:
+            if hasattr(self, "ids"):
+                self.ids.stop()
+
+    def end_every_cluster(self) -> None:
         self.change_faults([])
         # each may have to wait for all those before it, and for all its steps
         work = sum(20 + 5 * len(cluster.steps) for cluster in self.plane.clusters)
