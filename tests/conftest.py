@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from local_aws import client
 from trainyard.laptop.postgres import PostgresServer
 
 # the processes that tests start find trainyard also where only what it needs is installed
 os.environ["PYTHONPATH"] = os.pathsep.join(
     [str(Path(__file__).parents[1] / "plugins"), *filter(None, [os.environ.get("PYTHONPATH")])]
 )
+
+# a server that stands still with its machine answers later
+client._TIMEOUT_SECONDS = 120
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -44,11 +49,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+# below those that systems give to outgoing connections, one of which would take a server's port while it restarts
+_PORTS = range(10_000, 32_000)
+
+
 def free_port() -> int:
     """A TCP port on 127.0.0.1 that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    while True:
+        port = random.choice(_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @pytest.fixture(scope="session")
@@ -56,11 +67,10 @@ def free_ports() -> Callable[[int], list[int]]:
     """Gives as many different free ports as asked for."""
 
     def ports(number: int) -> list[int]:
-        with ExitStack() as opened:
-            probes = [opened.enter_context(socket.socket()) for _ in range(number)]
-            for probe in probes:
-                probe.bind(("127.0.0.1", 0))
-            return [int(probe.getsockname()[1]) for probe in probes]
+        found: set[int] = set()
+        while len(found) < number:
+            found.add(free_port())
+        return sorted(found)
 
     return ports
 
@@ -129,7 +139,7 @@ class LocalAws:
         if self.process is None:
             return 0
         self.process.send_signal(number)
-        code = self.process.wait(30)
+        code = self.process.wait(120)
         if self.process.stdout is not None:
             self.process.stdout.close()
         self.process = None
