@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psutil
 import pytest
@@ -22,13 +23,16 @@ from local_aws.settings import Settings
 def test_logs_come_late_where_they_are_told_to(
     start_local_aws: Callable[..., Any], aws_at: Any, step: Any, until: Any, tmp_path: Path
 ) -> None:
-    server = start_local_aws(tmp_path / "root", "--log-delay-seconds", "0.5")
+    server = start_local_aws(tmp_path / "root", "--log-delay-seconds", "3")
     aws = aws_at(server.url)
     aws.s3.create_bucket(Bucket="logs")
-    cluster_id = aws.launch(step("bash", "-c", "echo out"), LogUri="s3://logs/")
+    cluster_id = aws.launch(step("bash", "-c", "date +%s"), LogUri="s3://logs/")
     aws.wait_for_end(cluster_id)
-    assert aws.keys("logs") == []
     until(lambda: len(aws.keys("logs")) == 3, "the logs are there")
+    logs = aws.s3.list_objects_v2(Bucket="logs")["Contents"]
+    (stdout,) = [log["Key"] for log in logs if log["Key"].endswith("/stdout.gz")]
+    ran_at = int(aws.text("logs", stdout))
+    assert min(log["LastModified"].timestamp() for log in logs) >= ran_at + 3
     server.stop()
 
 
@@ -42,6 +46,12 @@ def carrying(word: str) -> list[psutil.Process]:
         except psutil.Error:
             continue
     return found
+
+
+@pytest.fixture
+def word() -> str:
+    """By which a test knows its own processes, also where the suite runs twice on one machine."""
+    return f"marker-{uuid4().hex}"
 
 
 @pytest.fixture
@@ -68,10 +78,9 @@ def test_objects_survive_a_kill(server: Any, aws_at: Any) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_no_step_outlives_its_server_and_its_cluster_says_so(
-    server: Any, aws_at: Any, step: Any, until: Any, tmp_path: Path, number: signal.Signals
+    server: Any, aws_at: Any, step: Any, until: Any, word: str, number: signal.Signals
 ) -> None:
     aws = aws_at(server.url)
-    word = f"marker-{tmp_path.name}-{number}"
     # its child leaves the session, so that no signal to a group reaches it
     script = f"setsid bash -c 'while true; do sleep 0.2; done' {word} & while true; do sleep 0.2; done"
     cluster_id = aws.launch(step("bash", "-c", script, word), step("bash", "-c", "true"))
@@ -97,13 +106,12 @@ def test_no_step_outlives_its_server_and_its_cluster_says_so(
 
 
 def test_a_killed_server_takes_its_steps_along_at_once(
-    server: Any, aws_at: Any, step: Any, until: Any, tmp_path: Path
+    server: Any, aws_at: Any, step: Any, until: Any, word: str
 ) -> None:
-    word = f"marker-{tmp_path.name}"
     aws_at(server.url).launch(step("bash", "-c", "while true; do sleep 0.2; done", word))
     until(lambda: len(carrying(word)) >= 1, "the step runs")
     server.stop(signal.SIGKILL)
-    until(lambda: carrying(word) == [], "the step is gone without a new start", seconds=5)
+    until(lambda: carrying(word) == [], "the step is gone without a new start")
 
 
 # a process of a step that gave up its environment, its session and its parent
@@ -112,11 +120,11 @@ on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has su
 
 
 @on_linux
-@pytest.mark.parametrize("seconds", [0, 60], ids=["after its step", "while its step runs"])
+@pytest.mark.parametrize("seconds", [0, 600], ids=["after its step", "while its step runs"])
 def test_a_process_with_another_environment_ends_with_its_cluster(
-    server: Any, aws_at: Any, step: Any, until: Any, tmp_path: Path, seconds: int
+    server: Any, aws_at: Any, step: Any, until: Any, word: str, seconds: int
 ) -> None:
-    aws, word = aws_at(server.url), f"marker-{tmp_path.name}"
+    aws = aws_at(server.url)
     cluster_id = aws.launch(
         step("bash", "-c", ESCAPING.format(word, seconds)),
         # another step is not kept waiting by what the first one left
@@ -132,17 +140,17 @@ def test_a_process_with_another_environment_ends_with_its_cluster(
 
 
 @on_linux
-@pytest.mark.parametrize("seconds", [0, 60], ids=["after its step", "while its step runs"])
+@pytest.mark.parametrize("seconds", [0, 600], ids=["after its step", "while its step runs"])
 def test_a_process_with_another_environment_ends_with_a_killed_server(
-    server: Any, aws_at: Any, step: Any, until: Any, tmp_path: Path, seconds: int
+    server: Any, aws_at: Any, step: Any, until: Any, word: str, seconds: int
 ) -> None:
-    aws, word = aws_at(server.url), f"marker-{tmp_path.name}"
+    aws = aws_at(server.url)
     cluster_id = aws.launch(step("bash", "-c", ESCAPING.format(word, seconds)), keep_alive=True)
     if seconds == 0:
         until(lambda: aws.step_states(cluster_id) == ["COMPLETED"], "the step ends")
     until(lambda: len(carrying(f"bash -c while true; do sleep 0.2; done {word}")) >= 1, "it runs")
     server.stop(signal.SIGKILL)
-    until(lambda: carrying(word) == [], "it is gone without a new start", seconds=5)
+    until(lambda: carrying(word) == [], "it is gone without a new start")
 
 
 def run_cli(*options: str) -> subprocess.CompletedProcess[str]:
@@ -151,7 +159,7 @@ def run_cli(*options: str) -> subprocess.CompletedProcess[str]:
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 
