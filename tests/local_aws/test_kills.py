@@ -98,11 +98,21 @@ def test_a_kill_at_any_moment_of_shell_steps_leaves_nothing(server: Any, aws_at:
     assert aws.wait_for_end(aws.launch(step("bash", "-c", "true")))["Status"]["State"] == "TERMINATED"
 
 
-@pytest.mark.timeout(600)
+# Spark's launcher lives for a moment only: here it waits for options that nobody writes into a pipe
+HELD_LAUNCHER = "-XX:VMOptionsFile={}"
+
+
+def spark_env(**variables: str) -> dict[str, Any]:
+    exported = {"Classification": "export", "Properties": variables}
+    return {"Classification": "spark-env", "Configurations": [exported]}
+
+
+@pytest.mark.timeout(1500)
 def test_a_kill_at_any_stage_of_spark_leaves_no_spark(
-    server: Any, aws_at: Any, step: Any, until: Any
+    server: Any, aws_at: Any, step: Any, until: Any, tmp_path: Path
 ) -> None:
     """Of the local_aws alone, and of the guards of its steps with it, in turn."""
+    os.mkfifo(tmp_path / "pipe")
     aws = aws_at(server.url)
     aws.s3.create_bucket(Bucket="kills")
     aws.put("kills", "job.py", JOB)
@@ -115,8 +125,12 @@ def test_a_kill_at_any_stage_of_spark_leaves_no_spark(
         "Python workers run": lambda: is_there(root, "pyspark.daemon"),
     }
     for number, (stage, reached) in enumerate(stages.items()):
-        cluster_id = aws.launch(step("spark-submit", "s3://kills/job.py", f"s3://kills/out-{number}"))
-        until(reached, stage, seconds=120)
+        held = HELD_LAUNCHER.format(tmp_path / "pipe") if stage == "the launcher starts" else ""
+        cluster_id = aws.launch(
+            step("spark-submit", "s3://kills/job.py", f"s3://kills/out-{number}"),
+            Configurations=[spark_env(SPARK_LAUNCHER_OPTS=held)],
+        )
+        until(reached, stage, seconds=240)
         kill_and_return(server, guards_too=number % 2 == 1)
         check_aftermath(aws, root, [cluster_id])
         assert aws.state(cluster_id) == "TERMINATED_WITH_ERRORS"
