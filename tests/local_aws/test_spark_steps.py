@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,7 +68,7 @@ def test_a_spark_step_reads_and_writes_s3_as_on_a_cluster(
             {"Classification": "yarn-site", "Properties": {"yarn.nodemanager.vmem-check-enabled": "false"}},
         ],
     )
-    cluster = aws.wait_for_end(cluster_id)
+    cluster = aws.wait_for_end(cluster_id, seconds=240)
     logs = f"logs/{cluster_id}/steps/{aws.steps(cluster_id)[0]['Id']}"
     stderr = aws.text(code, f"{logs}/stderr.gz")
     assert cluster["Status"]["State"] == "TERMINATED", stderr
@@ -91,7 +92,7 @@ def test_a_spark_step_reads_and_writes_s3_as_on_a_cluster(
 
 def test_a_failing_spark_step_says_why_and_keeps_what_it_wrote(aws: Any, code: str, step: Any) -> None:
     cluster_id = aws.launch(submit(step, code, "fail"), step("bash", "-c", "true"), LogUri=f"s3://{code}/l")
-    cluster = aws.wait_for_end(cluster_id)
+    cluster = aws.wait_for_end(cluster_id, seconds=240)
     assert cluster["Status"]["State"] == "TERMINATED_WITH_ERRORS"
     assert cluster["Status"]["StateChangeReason"]["Code"] == "STEP_FAILURE"
     failed, never_run = aws.steps(cluster_id)
@@ -109,11 +110,15 @@ def test_a_failing_spark_step_says_why_and_keeps_what_it_wrote(aws: Any, code: s
 
 
 CROWD = """
-import sys
+import sys, time
+from pathlib import Path
 from pyspark.sql import SparkSession, functions as F
 
 spark = SparkSession.builder.getOrCreate()
-source, target, number = sys.argv[1], sys.argv[2], int(sys.argv[3])
+source, target, number, meeting = sys.argv[1], sys.argv[2], int(sys.argv[3]), Path(sys.argv[4])
+(meeting / str(number)).touch()
+while len(list(meeting.iterdir())) < 4:
+    time.sleep(0.1)
 rows = spark.read.text(source).withColumn("number", F.lit(number))
 for _ in range(3):
     rows.write.mode("overwrite").partitionBy("number").parquet(target)
@@ -122,7 +127,7 @@ assert spark.read.parquet(target).count() == rows.count()
 
 
 def test_several_spark_steps_at_once_read_the_same_and_write_their_own(
-    aws: Any, bucket: str, step: Any
+    aws: Any, bucket: str, step: Any, tmp_path: Path
 ) -> None:
     aws.put(bucket, "crowd.py", CROWD)
     for part in range(5):
@@ -130,7 +135,7 @@ def test_several_spark_steps_at_once_read_the_same_and_write_their_own(
     steps = [
         step(
             *("spark-submit", f"s3://{bucket}/crowd.py", f"s3://{bucket}/in/"),
-            *(f"s3://{bucket}/out/step-{number}", str(number)),
+            *(f"s3://{bucket}/out/step-{number}", str(number), str(tmp_path)),
             name=f"step {number}",
             on_failure="CONTINUE",
         )
@@ -143,7 +148,7 @@ def test_several_spark_steps_at_once_read_the_same_and_write_their_own(
     for cluster_id in clusters:
         aws.wait_for_end(cluster_id, seconds=240)
         assert aws.step_states(cluster_id) == ["COMPLETED", "COMPLETED"], aws.steps(cluster_id)
-    # at one moment all four of them ran
+    # at one moment all four of them ran: none reads or writes before it has met the others
     timelines = [one["Status"]["Timeline"] for cluster_id in clusters for one in aws.steps(cluster_id)]
     assert max(line["StartDateTime"] for line in timelines) < min(line["EndDateTime"] for line in timelines)
     for number in range(4):
@@ -180,7 +185,7 @@ def test_with_the_real_s3a_a_step_and_others_see_each_other_at_once(
     until(lambda: "from-step/_SUCCESS" in aws.keys(bucket), "what the step wrote is there", seconds=120)
     assert aws.step_states(cluster_id) == ["RUNNING"]
     aws.put(bucket, "from-test", "x")
-    aws.wait_for_end(cluster_id)
+    aws.wait_for_end(cluster_id, seconds=240)
     (done,) = aws.steps(cluster_id)
     assert done["Status"]["State"] == "COMPLETED"
     out = aws.text(bucket, f"logs/{cluster_id}/steps/{done['Id']}/stdout.gz")
