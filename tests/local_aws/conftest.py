@@ -30,7 +30,7 @@ class Aws:
             region_name="us-east-1",
             aws_access_key_id="test",
             aws_secret_access_key="test",
-            config=Config(retries={"total_max_attempts": 1}),
+            config=Config(retries={"total_max_attempts": 1}, read_timeout=120),
         )
 
     def launch(self, *steps: dict[str, Any], **members: Any) -> str:
@@ -52,12 +52,12 @@ class Aws:
     def step_states(self, cluster_id: str) -> list[str]:
         return [step["Status"]["State"] for step in self.steps(cluster_id)]
 
-    def wait_for(self, cluster_id: str, *states: str, seconds: float = 60) -> dict[str, Any]:
+    def wait_for(self, cluster_id: str, *states: str, seconds: float = 120) -> dict[str, Any]:
         """The cluster, once it is in one of the states."""
         until(lambda: self.state(cluster_id) in states, f"{cluster_id} in {states}", seconds=seconds)
         return self.cluster(cluster_id)
 
-    def wait_for_end(self, cluster_id: str, *, seconds: float = 60) -> dict[str, Any]:
+    def wait_for_end(self, cluster_id: str, *, seconds: float = 120) -> dict[str, Any]:
         return self.wait_for(cluster_id, "TERMINATED", "TERMINATED_WITH_ERRORS", seconds=seconds)
 
     def put(self, bucket: str, key: str, text: str) -> None:
@@ -101,7 +101,7 @@ def job_flow(*steps: dict[str, Any], keep_alive: bool = False, **members: Any) -
     }
 
 
-def until(holds: Callable[[], bool], what: str, *, seconds: float = 30) -> None:
+def until(holds: Callable[[], bool], what: str, *, seconds: float = 120) -> None:
     give_up_at = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < give_up_at, f"not within {seconds} s: {what}"

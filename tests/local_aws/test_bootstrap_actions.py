@@ -6,6 +6,7 @@ import os
 import signal
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psutil
 import pytest
@@ -97,7 +98,7 @@ def test_a_terminated_cluster_ends_the_action_that_runs(aws: Any, until: Any, tm
     until(began.exists, "the first action runs")
     assert aws.state(cluster_id) == "BOOTSTRAPPING"
     aws.emr.terminate_job_flows(JobFlowIds=[cluster_id])
-    assert aws.wait_for_end(cluster_id, seconds=20)["Status"]["StateChangeReason"]["Code"] == "USER_REQUEST"
+    assert aws.wait_for_end(cluster_id)["Status"]["StateChangeReason"]["Code"] == "USER_REQUEST"
     assert not never.exists()
 
 
@@ -124,10 +125,11 @@ def test_a_killed_server_leaves_no_action_running(
     server = start_local_aws(tmp_path / "root", "--run-bootstrap-actions")
     aws = aws_at(server.url)
     aws.s3.create_bucket(Bucket="boot")
-    began = tmp_path / "began"
-    cluster_id = aws.launch(BootstrapActions=actions(aws, f"#!/bin/bash\ntouch {began}; sleep 4321"))
+    # no other test, of another run of the suite either, sleeps for as long
+    began, nap = tmp_path / "began", ["sleep", str(10_000 + uuid4().int % 10**9)]
+    cluster_id = aws.launch(BootstrapActions=actions(aws, f"#!/bin/bash\ntouch {began}; {' '.join(nap)}"))
     until(began.exists, "the action runs")
     server.stop(signal.SIGKILL)
     server.start()
-    assert not [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "4321"]]
+    assert not [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == nap]
     assert aws.cluster(cluster_id)["Status"]["StateChangeReason"]["Code"] == "INTERNAL_ERROR"

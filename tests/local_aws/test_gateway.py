@@ -19,7 +19,7 @@ def ask(url: str, *, method: str = "GET", **headers: str) -> tuple[int, str]:
         url, method=method, headers=named, data=b"{}" if method == "POST" else None
     )
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as refused:
         return refused.code, refused.read().decode()

@@ -179,7 +179,7 @@ def test_of_many_writers_at_once_one_wins(aws: Any, bucket: str) -> None:
     together = threading.Barrier(8)
 
     def write(number: int) -> None:
-        together.wait(30)
+        together.wait(120)
         try:
             aws.s3.put_object(Bucket=bucket, Key="lock", Body=str(number).encode(), IfNoneMatch="*")
         except ClientError:
@@ -190,7 +190,7 @@ def test_of_many_writers_at_once_one_wins(aws: Any, bucket: str) -> None:
     for writer in writers:
         writer.start()
     for writer in writers:
-        writer.join(30)
+        writer.join(120)
     assert [str(number) for number in won] == [aws.text(bucket, "lock")]
 
 
@@ -259,7 +259,7 @@ def test_a_form_upload_is_refused_by_name(aws: Any, bucket: str) -> None:
         f"{aws.url}/{bucket}", data=b"--x--", headers={"Content-Type": "multipart/form-data; boundary=x"}
     )
     with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(form, timeout=10)
+        urllib.request.urlopen(form, timeout=120)
     assert refused.value.code == 501
     assert b"no form uploads" in refused.value.read()
 
@@ -267,7 +267,7 @@ def test_a_form_upload_is_refused_by_name(aws: Any, bucket: str) -> None:
 def test_a_presigned_link_works_with_any_keys(aws: Any, bucket: str) -> None:
     aws.put(bucket, "linked/ä b", "text")
     link = aws.s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "linked/ä b"})
-    with urllib.request.urlopen(link, timeout=10) as answer:
+    with urllib.request.urlopen(link, timeout=120) as answer:
         assert answer.read() == b"text"
 
 
@@ -284,7 +284,7 @@ def test_a_bucket_in_the_hosts_name_is_the_same_bucket(aws: Any, bucket: str, ho
     aws.put(bucket, "a/b", "text")
     named = {"Host": f"{host.format(bucket=bucket)}:{aws.url.rpartition(':')[2]}"}
     request = urllib.request.Request(aws.url + path.format(bucket=bucket), headers=named)
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=120) as answer:
         assert answer.read() == b"text"
 
 
@@ -293,7 +293,7 @@ def test_keys_at_the_root_may_begin_with_an_underscore_in_either_style(aws: Any,
     request = urllib.request.Request(
         f"{aws.url}/_SUCCESS", method="PUT", data=b"x", headers={"Host": f"{bucket}.localhost"}
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=120) as answer:
         assert answer.status == 200
     assert aws.keys(bucket) == ["_SUCCESS"]
 

@@ -89,7 +89,7 @@ def test_no_credentials_are_read_and_none_reach_a_step(
         step("spark-submit", "s3://own/job.py", "s3://own/job.py", "s3://own/out"),
         LogUri="s3://own/logs",
     )
-    cluster = aws.wait_for_end(cluster_id, seconds=120)
+    cluster = aws.wait_for_end(cluster_id, seconds=240)
     said = [
         aws.text("own", f"logs/{cluster_id}/steps/{one['Id']}/{log}.gz")
         for one in aws.steps(cluster_id)
@@ -116,7 +116,7 @@ def start(tmp_path: Path, *options: str, **environment: str) -> subprocess.Compl
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 

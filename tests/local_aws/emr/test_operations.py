@@ -16,7 +16,7 @@ from local_aws.emr.api import CHANGES, LOOKS
 from local_aws.emr.support import HONOURED, KEPT, SUPPORTED_OPERATIONS
 from local_aws.faults.kinds import FailStep, HangStep, LoseNode, NoCapacity
 
-QUICK = {"Delay": 0.1, "MaxAttempts": 100}
+QUICK = {"Delay": 0.1, "MaxAttempts": 1200}
 
 
 def fleets(*, timeout_action: str | None = None, spot: int = 4) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def test_a_step_can_be_cancelled_without_grace(
     until((tmp_path / "up").exists, "the step runs")
     step_id = aws.steps(cluster_id)[0]["Id"]
     aws.emr.cancel_steps(ClusterId=cluster_id, StepIds=[step_id], StepCancellationOption="TERMINATE_PROCESS")
-    until(lambda: aws.step_states(cluster_id) == ["CANCELLED"], "the step is cancelled", seconds=60)
+    until(lambda: aws.step_states(cluster_id) == ["CANCELLED"], "the step is cancelled")
     aws.emr.terminate_job_flows(JobFlowIds=[cluster_id])
     aws.wait_for_end(cluster_id)
     server.stop(signal.SIGKILL)
@@ -203,7 +203,9 @@ def test_a_busy_or_protected_cluster_or_one_without_policy_is_not_idle(
     free = emr.launch(Name=name, keep_alive=True, AutoTerminationPolicy={"IdleTimeout": 604800})
     emr.emr.remove_auto_termination_policy(ClusterId=free)
     assert "AutoTerminationPolicy" not in emr.emr.get_auto_termination_policy(ClusterId=free)
-    emr.wait_for(protected, "WAITING")
+    for cluster_id, state in ((busy, "RUNNING"), (protected, "WAITING"), (free, "WAITING")):
+        emr.wait_for(cluster_id, state)
+    # four times as long as the policy allows
     time.sleep(0.4)
     assert [emr.state(found) for found in (busy, protected, free)] == ["RUNNING", "WAITING", "WAITING"]
     emr.emr.set_termination_protection(JobFlowIds=[protected], TerminationProtected=False)

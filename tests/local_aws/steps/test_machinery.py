@@ -80,7 +80,9 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Callable[..., Place]]:
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Place]]:
+    # a machine that stands still must not look like processes that cannot be ended
+    monkeypatch.setattr(processes, "_GIVE_UP_AFTER_SECONDS", 120)
     made: list[Place] = []
 
     def make(**options: Any) -> Place:
@@ -149,9 +151,9 @@ def test_a_cluster_is_not_stopped_before_its_steps_end_is_known(place: Callable[
     here.service.close("only its machinery is asked")
     cluster = here.launch("bash", "-c", "true")
     here.machinery.perform(StartStep(cluster, cluster.steps[0]), service)
-    assert step_reports.wait(20)
+    assert step_reports.wait(120)
     here.machinery.perform(StopCluster(cluster.cluster_id), service)
-    assert all_told.wait(20)
+    assert all_told.wait(120)
     assert told == ["step", "cluster"]
 
 

@@ -166,7 +166,7 @@ def test_a_setting_that_leads_nowhere_is_said_at_the_start(
         cwd=Path(__file__).parents[3],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert ended.returncode == code
