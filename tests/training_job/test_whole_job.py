@@ -55,7 +55,7 @@ def submit(
             cwd=package.parent,
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=500,
             check=False,
         )
 
