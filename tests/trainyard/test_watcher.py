@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import date, datetime, timedelta, timezone
-from itertools import pairwise
-from statistics import median
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -20,7 +20,7 @@ from botocore.exceptions import EndpointConnectionError
 from sqlalchemy import Engine, text
 
 from trainyard import connections, databases, ledger
-from trainyard.clusters import active_clusters
+from trainyard.clusters import ACTIVE_STATES, active_clusters
 from trainyard.driver_log import Logs, find_logs
 from trainyard.ledger import ClusterId
 from trainyard.training import Training, TrainingId
@@ -73,7 +73,7 @@ def run_cluster(emr: Any, name: str) -> ClusterId:
     return ClusterId(answer["JobFlowId"])
 
 
-def trigger(cluster_id: ClusterId, *, seconds: float = 60) -> TrainingTrigger:
+def trigger(cluster_id: ClusterId, *, seconds: float = 600) -> TrainingTrigger:
     return TrainingTrigger(
         training_id=TRAINING_ID,
         attempt=1,
@@ -100,7 +100,7 @@ def watch(*triggers: BaseEventTrigger) -> list[TriggerEvent]:
             key = member.shared_stream_key()
             stream = manager.subscribe(trigger_id=trigger_id, trigger=member, key=key)
             try:
-                return await asyncio.wait_for(first(member.filter_shared_stream(stream)), timeout=30)
+                return await asyncio.wait_for(first(member.filter_shared_stream(stream)), timeout=120)
             finally:
                 await manager.unsubscribe(trigger_id, key)
 
@@ -118,35 +118,67 @@ def test_a_cluster_that_ended_badly_resumes_its_task_and_no_other(emr: Any) -> N
     assert begun + 2 <= time.monotonic()
 
 
+def counted(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> list[tuple[Any, ...]]:
+    """The arguments of every call of a module's function from now on."""
+    function, calls = getattr(module, name), []
+
+    def call(*arguments: Any, **named: Any) -> Any:
+        calls.append(arguments)
+        return function(*arguments, **named)
+
+    monkeypatch.setattr(module, name, call)
+    return calls
+
+
+def pages_of_active(emr: Any) -> int:
+    """How many calls list the clusters of all tests that are active."""
+    return len(list(emr.get_paginator("list_clusters").paginate(ClusterStates=list(ACTIVE_STATES))))
+
+
 def test_twenty_waits_cost_as_many_lists_as_one(emr: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
     client = connections.watching_emr_client("aws_default")
     client.meta.events.register("before-call.emr", lambda model, **_: calls.append(model.name))
     monkeypatch.setattr(connections, "watching_emr_client", lambda _conn_id: client)
     many = [run_cluster(emr, f"many-{number}") for number in range(20)]
+    streams, rounds, pauses = (counted(monkeypatch, poll, name) for name in ("sightings", "_round", "_pause"))
     watch(*(trigger(cluster_id, seconds=1) for cluster_id in many))
-    assert "DescribeCluster" not in calls
-    # one second at one call every 0.05 s, however many wait
-    assert 1 < calls.count("ListClusters") <= 25
+    assert len(streams) == 1
+    assert set(calls) == {"ListClusters"}
+    # one call every 0.05 s, and each page once a round, however many wait
+    assert len(calls) <= len(pauses) <= len(rounds) * pages_of_active(emr)
+    assert set(pauses) == {(0.05,)}
 
 
 def test_the_more_wait_the_more_of_their_ends_are_told_at_once(
     emr: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Airflow parses the whole DAG file for the ends that it is told of at once."""
-    monkeypatch.setattr(poll, "_seconds_between_calls", lambda: 0.3)
-    calls: list[float] = []
-    client = connections.watching_emr_client("aws_default")
-    client.meta.events.register("before-call.emr", lambda **_: calls.append(time.monotonic()))
-    monkeypatch.setattr(connections, "watching_emr_client", lambda _conn_id: client)
+    naps: list[float] = []
+
+    async def nap(seconds: float) -> None:
+        naps.append(seconds)
+
+    monkeypatch.setattr(poll, "asyncio", SimpleNamespace(**vars(asyncio) | {"sleep": nap}))
+    monkeypatch.setattr(poll, "time", SimpleNamespace(monotonic=lambda: 0.0))
     clusters = [run_cluster(emr, f"told-{number}") for number in range(20)]
-    pauses: list[list[float]] = []
-    for waiting in (clusters[:3], clusters):
-        calls.clear()
-        watch(*(trigger(cluster_id, seconds=2) for cluster_id in waiting))
-        pauses.append([later - earlier for earlier, later in pairwise(calls)])
-    of_few, of_many = pauses
-    assert 2 * median(of_few) < max(of_many)
+    pages = pages_of_active(emr)
+
+    async def longest_nap_of_a_round(waiting: list[ClusterId]) -> float:
+        now = datetime.now(timezone.utc)
+        awaited = {number: poll.Awaited(cluster_id, now) for number, cluster_id in enumerate(waiting)}
+        monkeypatch.setitem(poll.groups, poll.stream_key("aws_default", None), poll.Group(awaited))
+        naps.clear()
+        stream = poll.sightings("aws_default", None)
+        # the next round's first page comes after all naps of this one
+        for _ in range(pages + 1):
+            await anext(stream)
+        await stream.aclose()
+        return max(naps)
+
+    of_few = asyncio.run(longest_nap_of_a_round(clusters[:3]))
+    of_many = asyncio.run(longest_nap_of_a_round(clusters))
+    assert 2 * of_few < of_many
 
 
 def test_success_ends_the_task_in_the_triggerer(monkeypatch: pytest.MonkeyPatch, emr: Any) -> None:
@@ -287,7 +319,7 @@ def test_many_that_have_ended_are_found_by_the_page_and_not_one_by_one(
 
 
 def until_gone(emr: Any, cluster_ids: set[ClusterId]) -> None:
-    give_up_at = time.monotonic() + 30
+    give_up_at = time.monotonic() + 120
     while cluster_ids & {status.cluster_id for status in active_clusters(emr)}:
         assert time.monotonic() < give_up_at, "the clusters were not terminated"
         time.sleep(0.05)
@@ -299,18 +331,19 @@ def test_late_input_is_looked_for_once_for_all_that_wait_for_it(
     s3 = connections.s3_client("aws_default")
     bucket = f"late-{uuid4().hex[:8]}"
     s3.create_bucket(Bucket=bucket)
-    looks: list[str] = []
+    looked: list[str] = []
     monkeypatch.setattr(connections, "watching_s3_client", lambda _conn_id: s3)
     there = input_watch.is_there
 
     def look(client: Any, uri: str, *, marker: str | None) -> bool:
-        looks.append(uri)
-        if len(looks) == 4:
+        looked.append(uri)
+        if len(looked) == 4:
             client.put_object(Bucket=bucket, Key="train/_SUCCESS")
         return there(client, uri, marker=marker)
 
     monkeypatch.setattr(input_watch, "is_there", look)
-    soon = (datetime.now(timezone.utc) + timedelta(seconds=60)).isoformat()
+    streams, rounds = (counted(monkeypatch, looks, name) for name in ("_rounds", "_round"))
+    soon = (datetime.now(timezone.utc) + timedelta(seconds=600)).isoformat()
     past = (datetime.now(timezone.utc) - timedelta(seconds=1)).isoformat()
 
     def waits(folder: str, give_up_at: str) -> InputTrigger:
@@ -319,8 +352,9 @@ def test_late_input_is_looked_for_once_for_all_that_wait_for_it(
 
     events = watch(waits("train", soon), waits("train", soon), waits("never", past))
     assert [event.payload["there"] for event in events] == [True, True, False]
+    assert len(streams) == 1
     # a look per folder and round, however many wait for it
-    assert len(looks) <= 6
+    assert max(Counter(looked).values()) <= len(rounds)
 
 
 def test_one_bucket_that_cannot_be_looked_into_hides_nobody_else_s_input(
@@ -338,7 +372,7 @@ def test_one_bucket_that_cannot_be_looked_into_hides_nobody_else_s_input(
 
     gone = f"a-{uuid4().hex[:8]}"
     good, broken = watch(
-        waits(f"{bucket}/train", seconds=60), waits(f"{gone}/test", f"{bucket}/train", seconds=0)
+        waits(f"{bucket}/train", seconds=600), waits(f"{gone}/test", f"{bucket}/train", seconds=0)
     )
     assert good.payload == {"there": True}
     assert broken.payload["there"] is False
@@ -365,7 +399,7 @@ def test_many_that_fail_at_once_look_for_their_logs_with_one_client(monkeypatch:
         return logs
 
     monkeypatch.setattr(log_watch, "find_logs", look)
-    give_up_at = (datetime.now(timezone.utc) + timedelta(seconds=60)).isoformat()
+    give_up_at = (datetime.now(timezone.utc) + timedelta(seconds=600)).isoformat()
 
     def waits(number: int) -> LogTrigger:
         return LogTrigger(
