@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from multiprocessing.synchronize import Event
+from multiprocessing.synchronize import Barrier, Event
 from pathlib import Path
 
 import psycopg
@@ -27,6 +27,7 @@ from trainyard.training import S3Uri, Sha256
 
 READERS = 4
 LOCK_WAIT_MS = 50
+_START_SECONDS = 240
 _ALL = "SELECT count(*), count(DISTINCT lineage->>'run_id') FROM serving.live_model"
 _ONE = "SELECT artifact FROM serving.live_model WHERE portfolio = 'bench' AND model = %s"
 
@@ -61,7 +62,7 @@ class Switching:
 
 def switch_under_readers(app_url: str, log: Path, *, switches: int, models: int) -> Switching:
     """Switch all models so many times while readers read."""
-    stop = multiprocessing.Event()
+    stop, reading = multiprocessing.Event(), multiprocessing.Barrier(READERS + 1)
     app = engine(app_url)
     with app.begin() as connection:
         database = connection.exec_driver_sql("SELECT current_database()").scalar_one()
@@ -69,11 +70,12 @@ def switch_under_readers(app_url: str, log: Path, *, switches: int, models: int)
             connection.exec_driver_sql(f'ALTER DATABASE "{database}" SET {setting}')
     _switch(app_url, [0], models)
     start = log.stat().st_size
-    with multiprocessing.Pool(READERS, initializer=_begin, initargs=(stop,)) as pool:
+    with multiprocessing.Pool(READERS, initializer=_begin, initargs=(stop, reading)) as pool:
         pending = pool.starmap_async(_read, [(app_url, models, number) for number in range(READERS)])
+        reading.wait(_START_SECONDS)
         slowest = _switch(app_url, range(1, switches + 1), models)
         stop.set()
-        readings = pending.get(60)
+        readings = pending.get(_START_SECONDS)
     app.dispose()
     with log.open("rb") as file:
         file.seek(start)
@@ -124,11 +126,12 @@ def _trained(run_id: str, artifact: Kept) -> TrainedModel:
 
 
 _stop: Event
+_reading: Barrier
 
 
-def _begin(stop: Event) -> None:
-    global _stop  # noqa: PLW0603 (how a pool's processes get an event)
-    _stop = stop
+def _begin(stop: Event, reading: Barrier) -> None:
+    global _stop, _reading
+    _stop, _reading = stop, reading
 
 
 def _read(app_url: str, models: int, number: int) -> Reading:
@@ -144,4 +147,7 @@ def _read(app_url: str, models: int, number: int) -> Reading:
             slowest = max(slowest, middle - start, time.perf_counter() - middle)
             reads += 2
             mixed += row != (models, 1)
+            if reads == 2:
+                # nothing is switched before every reader has begun
+                _reading.wait(_START_SECONDS)
     return Reading(reads, mixed, 1000 * slowest)

@@ -12,7 +12,9 @@ import pytest
 from benchmarks.train import driver_memory
 
 # as spark-class does: what is begun in the shell is nobody's once that has become the driver
-SCRIPT = "sleep 0.3 & exec {} -c 'import time; held = bytearray(80 << 20); print(flush=True); time.sleep(60)'"
+SCRIPT = (
+    "sleep 0.3 & exec {} -c 'import time; held = bytearray(80 << 20); print(flush=True); time.sleep(600)'"
+)
 
 
 def test_what_the_shell_left_behind_hides_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
