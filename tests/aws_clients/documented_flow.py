@@ -69,7 +69,7 @@ with DAG(
         emr_conn_id=None,
         wait_for_completion=True,
         waiter_delay=1,
-        waiter_max_attempts=60,
+        waiter_max_attempts=300,
         deferrable=OPERATORS_DEFER,
     )
     modify_cluster = EmrModifyClusterOperator(
@@ -97,14 +97,14 @@ with DAG(
         job_flow_id=create_job_flow.output,
         trigger_rule=TriggerRule.ALL_DONE,
         waiter_delay=1,
-        waiter_max_attempts=60,
+        waiter_max_attempts=300,
         deferrable=OPERATORS_DEFER,
     )
     check_job_flow = EmrJobFlowSensor(
         task_id="check_job_flow",
         job_flow_id=create_job_flow.output,
         poke_interval=1,
-        timeout=60,
+        timeout=300,
         deferrable=SENSORS_DEFER,
     )
     create_job_flow >> modify_cluster >> add_steps >> wait_for_step >> remove_cluster >> check_job_flow

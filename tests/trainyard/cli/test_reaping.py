@@ -42,7 +42,7 @@ class Shell:
     def reap(self, *options: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "trainyard.cli", "reap", "--deployment", self.deployment, *options]
         done = subprocess.run(
-            command, env=self.environment, capture_output=True, text=True, timeout=120, check=False
+            command, env=self.environment, capture_output=True, text=True, timeout=300, check=False
         )
         assert "Traceback" not in done.stderr, done.stderr
         return done
@@ -102,7 +102,7 @@ def metadata_url(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFact
     url = postgres.url("reaping")
     environment = {**os.environ, **airflow_at(url), "AIRFLOW_HOME": str(tmp_path_factory.mktemp("airflow"))}
     command = [sys.executable, "-m", "airflow", "db", "migrate"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=180, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return url
 

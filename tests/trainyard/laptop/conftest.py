@@ -103,7 +103,7 @@ class TinyStack:
 
     def assert_nothing_left(self) -> None:
         """Nothing of the stack is left, or will be in a moment."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while self.members() and time.monotonic() < deadline:
             time.sleep(0.05)
         assert self.members() == []
@@ -124,5 +124,5 @@ def tiny_stack(tmp_path: Path) -> Iterator[TinyStack]:
     for supervisor in stack.supervisors:
         with suppress(ProcessLookupError):
             supervisor.kill()
-        supervisor.communicate(timeout=30)
+        supervisor.communicate(timeout=120)
     end_stack(marker(STACK_ID, state), state / "postgres", tell=lambda _: None)

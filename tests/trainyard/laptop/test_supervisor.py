@@ -21,7 +21,7 @@ def test_a_signal_ends_every_process_before_the_supervisor_itself(
     supervisor = tiny_stack.start(part)
     assert {"guard", "scheduler", "local-aws"} <= {member.part for member in tiny_stack.members()}
     supervisor.send_signal(number)
-    assert supervisor.wait(timeout=30) == 3
+    assert supervisor.wait(timeout=120) == 3
     assert tiny_stack.members() == []
 
 
@@ -40,7 +40,7 @@ def test_nothing_is_left_after_kill_9_of_the_program_that_started_it(tiny_stack:
 def test_nothing_is_left_after_kill_9_of_the_guard(tiny_stack: Any, part: str) -> None:
     supervisor = tiny_stack.start(part)
     next(member.process for member in tiny_stack.members() if member.part == "guard").kill()
-    assert supervisor.wait(timeout=30) == 3
+    assert supervisor.wait(timeout=120) == 3
     assert tiny_stack.members() == []
 
 
@@ -69,7 +69,7 @@ def test_a_part_that_ends_by_itself_ends_the_stack_and_is_named_with_its_last_wo
     supervisor = tiny_stack.popen(
         "open('ready', 'w').close(); time.sleep(1); raise SystemExit('out of steam')"
     )
-    output, _ = supervisor.communicate(timeout=30)
+    output, _ = supervisor.communicate(timeout=120)
     assert supervisor.returncode == 3
     assert "scheduler ended with exit code 1; its log is" in output
     assert "out of steam" in output
@@ -79,7 +79,7 @@ def test_a_part_that_ends_by_itself_ends_the_stack_and_is_named_with_its_last_wo
 def test_a_second_stack_of_the_same_state_is_refused_and_names_the_first(tiny_stack: Any) -> None:
     first = tiny_stack.start("")
     second = tiny_stack.popen("")
-    output, _ = second.communicate(timeout=30)
+    output, _ = second.communicate(timeout=120)
     assert second.returncode == 3
     assert (
         f"`make up` of this checkout is running already (process {first.pid}); stop it with: make down"

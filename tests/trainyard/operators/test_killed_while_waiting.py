@@ -76,7 +76,7 @@ def kill_as_a_triggerer_does(triggers: list[TrainingTrigger]) -> None:
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
-            await asyncio.wait_for(trigger.on_kill(), timeout=30)
+            await asyncio.wait_for(trigger.on_kill(), timeout=120)
 
     async def kill() -> None:
         tasks = [asyncio.create_task(run(trigger)) for trigger in triggers]
@@ -90,7 +90,7 @@ def kill_as_a_triggerer_does(triggers: list[TrainingTrigger]) -> None:
         asyncio.run(kill())
     finally:
         told.set()
-    killed._thread.submit(lambda: None).result(timeout=60)
+    killed._thread.submit(lambda: None).result(timeout=240)
 
 
 def test_of_many_killed_at_once_no_cluster_stays_though_the_killing_is_cancelled_and_throttled(
