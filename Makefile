@@ -5,8 +5,9 @@ SHELL := /bin/bash
 # uv is the only thing taken before the lock is read; it is pinned in the lock as well
 UV_VERSION := $(shell sed -n 's/^uv==\([0-9.]*\).*/\1/p' requirements.txt)
 BIN := .venv/bin
-# two test files at once; a file stays in one process, since its tests share a stack, a Spark or a server
-AT_ONCE := --numprocesses=2 --dist=loadfile
+# two test files at once; a file stays in one process, since its tests share a stack, a Spark or a server; in the order
+# of tests/conftest.py, not of how many tests a file has
+AT_ONCE := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 help: ## this list
 	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
