@@ -104,10 +104,10 @@ def end_stack(
 def _end(
     stack: str, chosen: Callable[[str], bool], *, tell: Callable[[str], None], patience_seconds: float
 ) -> int:
-    asked_at: dict[psutil.Process, float] = {}
+    asked: dict[Member, float] = {}
     give_up_at = time.monotonic() + patience_seconds + _KILL_SECONDS
     # what one of them starts while it ends is found by the next look
-    while found := [member for member in members(stack) if chosen(member.part)]:
+    while found := _left(stack, chosen, asked):
         now = time.monotonic()
         if now >= give_up_at:
             tell(f"could not be ended: {', '.join(str(member.process.pid) for member in found)}")
@@ -116,17 +116,24 @@ def _end(
             patience = (
                 min(patience_seconds, _STATELESS_SECONDS) if member.part in _STATELESS else patience_seconds
             )
-            if member.process not in asked_at:
-                asked_at[member.process] = now
+            if member not in asked:
+                asked[member] = now
                 number = signal.SIGTERM
-            elif now >= asked_at[member.process] + patience:
+            elif now >= asked[member] + patience:
                 number = signal.SIGKILL
             else:
                 continue
             tell(f"{number.name} to {member.part or '?'} {member.process.pid}")
             _send(member.process, number)
         time.sleep(_POLL_SECONDS)
-    return len(asked_at)
+    return len(asked)
+
+
+def _left(stack: str, chosen: Callable[[str], bool], asked: Iterable[Member]) -> list[Member]:
+    """The chosen that live, and those asked to end that do: one without the marker is known by its parent only."""
+    found = [member for member in members(stack) if chosen(member.part)]
+    known = {member.process for member in found}
+    return found + [member for member in asked if member.process not in known and _lives(member.process)]
 
 
 def _send(process: psutil.Process, number: signal.Signals) -> None:
@@ -166,10 +173,14 @@ def _end_postgres(data_dir: Path, *, tell: Callable[[str], None], patience_secon
 def _is_gone(process: psutil.Process, *, within_seconds: float) -> bool:
     deadline = time.monotonic() + within_seconds
     while time.monotonic() < deadline:
-        try:
-            if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
-                return True
-        except psutil.NoSuchProcess:
+        if not _lives(process):
             return True
         time.sleep(_POLL_SECONDS)
     return False
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 import pytest
 
 from trainyard.laptop.processes import Member, end_stack, marker, members
@@ -55,8 +56,9 @@ DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
 FUGITIVE = """
     import os, subprocess, sys
     deaf = (
-        "import pathlib, signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
-        "pathlib.Path(sys.argv[1]).touch(); time.sleep(600)"
+        "import os, pathlib, signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+        "new = pathlib.Path(sys.argv[1] + '.new'); new.write_text(str(os.getpid())); new.rename(sys.argv[1]);"
+        "time.sleep(600)"
     )
     parent = (
         "import subprocess, sys;"
@@ -101,12 +103,26 @@ class TinyStack:
         """What lives of the stack, its guard included."""
         return members(marker(STACK_ID, self.state))
 
+    def fugitives(self) -> list[int]:
+        """Ids of living processes that ran away, whatever may be known of them from outside."""
+        files = [self.state / name for name in ("orphan", "bare")]
+        pids = [int(file.read_text()) for file in files if file.exists()]
+        return [pid for pid in pids if psutil.pid_exists(pid) and _is_deaf(pid)]
+
     def assert_nothing_left(self) -> None:
         """Nothing of the stack is left, or will be in a moment."""
         deadline = time.monotonic() + 120
-        while self.members() and time.monotonic() < deadline:
+        while (self.members() or self.fugitives()) and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert self.members() == []
+        assert (self.members(), self.fugitives()) == ([], [])
+
+
+def _is_deaf(pid: int) -> bool:
+    try:
+        # a zombie has no command line
+        return "SIG_IGN" in " ".join(psutil.Process(pid).cmdline())
+    except psutil.NoSuchProcess:
+        return False
 
 
 @pytest.fixture(params=[OBEDIENT, DEAF, FUGITIVE], ids=["obedient", "deaf", "fugitive"])

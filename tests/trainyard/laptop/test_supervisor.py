@@ -22,7 +22,7 @@ def test_a_signal_ends_every_process_before_the_supervisor_itself(
     assert {"guard", "scheduler", "local-aws"} <= {member.part for member in tiny_stack.members()}
     supervisor.send_signal(number)
     assert supervisor.wait(timeout=120) == 3
-    assert tiny_stack.members() == []
+    assert (tiny_stack.members(), tiny_stack.fugitives()) == ([], [])
 
 
 def test_nothing_is_left_after_kill_9_of_the_supervisor(tiny_stack: Any, part: str) -> None:
@@ -41,7 +41,7 @@ def test_nothing_is_left_after_kill_9_of_the_guard(tiny_stack: Any, part: str) -
     supervisor = tiny_stack.start(part)
     next(member.process for member in tiny_stack.members() if member.part == "guard").kill()
     assert supervisor.wait(timeout=120) == 3
-    assert tiny_stack.members() == []
+    assert (tiny_stack.members(), tiny_stack.fugitives()) == ([], [])
 
 
 def test_the_next_start_ends_what_kill_9_of_supervisor_and_guard_left(tiny_stack: Any) -> None:
