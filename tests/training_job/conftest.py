@@ -85,8 +85,8 @@ def spark(
     with pytest.MonkeyPatch.context() as patch:
         for name, value in spark_environment.items():
             patch.setenv(name, value)
-        # Spark's workers unpickle the job's functions by module name
-        patch.setenv("PYTHONPATH", str(JOB_FOLDER))
+        # Spark's workers unpickle the job's functions, and the tests', by module name
+        patch.setenv("PYTHONPATH", str(JOB_FOLDER), prepend=os.pathsep)
         session = (
             SparkSession.builder.master("local[2]")
             .config("spark.ui.enabled", "false")
