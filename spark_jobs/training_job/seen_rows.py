@@ -19,19 +19,22 @@ if TYPE_CHECKING:
 
 def share_seen(test: Split, train: Split) -> float:
     """Share of the rows of ``test`` whose features equal those of a row of ``train``, by a hash of 64 bits."""
+    of_test, of_train = _hashed(test), _hashed(train)
     if test.row_count + train.row_count <= VALUES_ON_DRIVER:
-        of_test, of_train = together(partial(_hashes, test), partial(_hashes, train))
-        return float(np.isin(of_test, of_train).mean())
-    seen = _hashed(test.rows).join(_hashed(train.rows).distinct(), "pattern", "left_semi")
+        # to find here what few rows of train are in test, most of train's hashes need not come
+        seen = of_train.join(F.broadcast(of_test), "pattern", "left_semi")
+        hashes = together(partial(_on_driver, of_test), partial(_on_driver, seen))
+        return float(np.isin(*hashes).mean())
+    seen = of_test.join(of_train.distinct(), "pattern", "left_semi")
     return float(seen.count() / test.row_count)
 
 
-def _hashed(rows: DataFrame) -> DataFrame:
-    return rows.select(F.xxhash64("features").alias("pattern"))
+def _hashed(split: Split) -> DataFrame:
+    return split.rows.select(F.xxhash64("features").alias("pattern"))
 
 
-def _hashes(split: Split) -> Any:
+def _on_driver(hashes: DataFrame) -> Any:
     """The hashes as one text: of many numbers, each would be boxed and pickled by itself."""
     sixteen_digits = F.lpad(F.hex("pattern"), 16, "0")
-    (digits,) = _hashed(split.rows).agg(F.array_join(F.collect_list(sixteen_digits), "")).first()
+    (digits,) = hashes.agg(F.array_join(F.collect_list(sixteen_digits), "")).first()
     return np.frombuffer(bytes.fromhex(digits), dtype=">i8")
