@@ -12,20 +12,21 @@ import logging
 from collections import defaultdict, deque
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import islice
-
-from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+from dataclasses import dataclass, replace
+from threading import Timer
 
 from trainyard import clusters, connections, ledger
 from trainyard.ledger import ClusterId
 from trainyard.training import TrainingId
 from trainyard.watcher import poll
+from trainyard.watcher.states import RunKey, TaskKey, task_states
 
-# they go into the query of one request
-_TASKS_AT_ONCE = 50
 # throttling and lost connections delay the end of clusters, up to this; what is left is the reaper's
 _PATIENCE_SECONDS = 300
+# A task that was cleared may be deferred again at once, by its next try, which goes on to a worker within seconds.
+_ASK_AGAIN_SECONDS = 15
+# what has its own trigger, or a worker that judges or replaces the attempt
+_GOES_ON = ("deferred", "running")
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ class Killed:
     :param task: DAG, run and task that waited; none: not known, as where no Airflow runs
     :param cluster_id: none: it waited for a slot, without a cluster
     :param reason: why the attempt ends, for the ledger
+    :param asked: whether its task has been seen deferred already
     """
 
     training_id: TrainingId
@@ -44,8 +46,9 @@ class Killed:
     cluster_id: ClusterId | None
     aws_conn_id: str
     app_db: str
-    task: tuple[str, str, str] | None
+    task: TaskKey | None
     reason: str
+    asked: bool = False
 
 
 _queue: deque[Killed] = deque()
@@ -56,7 +59,7 @@ async def settle(killed: Killed) -> None:
     """End the attempt and its cluster, if its task really waits no more; done even where this is cancelled.
 
     A triggerer that stalled for a while is told of tasks that another one has taken over: Airflow is asked how the task
-    stands, and one that is still deferred is left alone.
+    stands, and one that is still deferred, also when Airflow is asked again, is left alone.
     """
     _queue.append(killed)
     await asyncio.shield(asyncio.wrap_future(_thread.submit(_settle_all)))
@@ -77,32 +80,46 @@ def _settle_all() -> None:
 
 def _no_longer_waiting(all_killed: Iterable[Killed]) -> list[Killed]:
     ended = []
-    by_run: defaultdict[tuple[str, str], list[Killed]] = defaultdict(list)
+    by_run: defaultdict[RunKey, list[tuple[str, Killed]]] = defaultdict(list)
     for killed in all_killed:
         if killed.task is None:
             ended.append(killed)
         else:
-            by_run[killed.task[:2]].append(killed)
-    for (dag_id, run_id), group in by_run.items():
-        rest = iter(group)
-        while some := list(islice(rest, _TASKS_AT_ONCE)):
-            ended += _ended_in_run(dag_id, run_id, some)
+            by_run[killed.task[:2]].append((killed.task[2], killed))
+    for run, group in by_run.items():
+        ended += _ended_in_run(run, group)
     return ended
 
 
-def _ended_in_run(dag_id: str, run_id: str, group: list[Killed]) -> list[Killed]:
-    by_task = {killed.task[2]: killed for killed in group if killed.task is not None}
+def _ended_in_run(run: RunKey, group: list[tuple[str, Killed]]) -> list[Killed]:
+    """Those of the group, each with its task's id, whose task has ended."""
     try:
-        states = RuntimeTaskInstance.get_task_states(
-            dag_id=dag_id, task_ids=sorted(by_task), run_ids=[run_id]
-        ).get(run_id, {})
+        states = task_states(run, {task_id for task_id, _ in group})
     except Exception:
         log.exception("Airflow does not say how %d tasks stand; the reaper ends what they leave", len(group))
         return []
-    waiting = {task_id for task_id in by_task if states.get(task_id) == "deferred"}
-    for task_id in sorted(waiting):
-        log.info("%s of %s still waits elsewhere; its attempt goes on", task_id, run_id)
-    return [killed for killed in group if killed.task is not None and killed.task[2] not in waiting]
+    ended, again = [], []
+    for task_id, killed in group:
+        state = states.get(task_id)
+        if killed.asked and state in _GOES_ON:
+            log.info("%s of %s still waits elsewhere; its attempt goes on", task_id, run[1])
+        elif state == "deferred":
+            again.append(replace(killed, asked=True))
+        else:
+            ended.append(killed)
+    if again:
+        _ask_later(again)
+    return ended
+
+
+def _ask_later(some: list[Killed]) -> None:
+    def ask() -> None:
+        _queue.extend(some)
+        _thread.submit(_settle_all)
+
+    timer = Timer(_ASK_AGAIN_SECONDS, ask)
+    timer.daemon = True
+    timer.start()
 
 
 def _terminate(aws_conn_id: str, group: list[Killed]) -> list[Killed]:

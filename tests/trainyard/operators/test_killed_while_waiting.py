@@ -17,6 +17,7 @@ from local_aws.faults.kinds import Throttle
 from trainyard import connections, ledger
 from trainyard.ledger import ClusterId
 from trainyard.watcher import AdmissionTrigger, TrainingTrigger, killed, poll
+from trainyard.watcher import states as task_states
 from trainyard.watcher.base import EmrPollTrigger
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 def kill(shop: Shop, trigger: EmrPollTrigger, state: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """The triggerer ends the trigger, and Airflow says how the task stands."""
     states = {shop.run_id: {"hotels.wait_for_training": state}}
-    monkeypatch.setattr(killed.RuntimeTaskInstance, "get_task_states", lambda **_: states)
+    monkeypatch.setattr(task_states.RuntimeTaskInstance, "get_task_states", lambda **_: states)
     trigger._task_instance = shop.context()["ti"]
     asyncio.run(trigger.on_kill())
 
@@ -41,13 +42,53 @@ def test_a_task_ended_by_a_person_ends_its_cluster(
     assert shop.attempts()[0].failure_code == "task_ended"
 
 
+def kill_and_ask_again(
+    shop: Shop, trigger: EmrPollTrigger, states: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The triggerer ends the trigger; ``states`` are what Airflow says of the task, in turn."""
+    asked = threading.Semaphore(0)
+    answers = iter(states)
+
+    def get_task_states(**_: Any) -> dict[str, dict[str, str]]:
+        asked.release()
+        return {shop.run_id: {"hotels.wait_for_training": next(answers)}}
+
+    monkeypatch.setattr(killed, "_ASK_AGAIN_SECONDS", 0.05)
+    monkeypatch.setattr(task_states.RuntimeTaskInstance, "get_task_states", get_task_states)
+    trigger._task_instance = shop.context()["ti"]
+    asyncio.run(trigger.on_kill())
+    for _ in states:
+        assert asked.acquire(timeout=120)
+    # what follows from the last answer is done by the same thread
+    killed._thread.submit(lambda: None).result(timeout=120)
+
+
 def test_a_triggerer_that_stalled_ends_no_cluster_of_a_task_that_still_waits(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trigger = shop.wait()
-    kill(shop, trigger, "deferred", monkeypatch)
+    kill_and_ask_again(shop, trigger, ["deferred", "deferred"], monkeypatch)
     assert shop.is_live(trigger.cluster_id)
     assert shop.attempts()[0].state == "launched"
+
+
+def test_a_task_that_goes_on_on_a_worker_is_that_worker_s(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a triggerer that stalled asks late must not be before the word of who judges the attempt."""
+    trigger = shop.wait()
+    kill_and_ask_again(shop, trigger, ["deferred", "running"], monkeypatch)
+    assert shop.attempts()[0].state == "launched"
+
+
+def test_a_task_that_was_cleared_and_deferred_again_at_once_does_not_keep_its_old_cluster(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wait that begins in the triggerer is deferred before a worker has a place for it."""
+    trigger = shop.wait()
+    kill_and_ask_again(shop, trigger, ["deferred", "queued"], monkeypatch)
+    assert not shop.is_live(trigger.cluster_id)
+    assert shop.attempts()[0].failure_code == "task_ended"
 
 
 def wait_for_many(shop: Shop, number: int) -> list[TrainingTrigger]:
@@ -104,7 +145,7 @@ def test_of_many_killed_at_once_no_cluster_stays_though_the_killing_is_cancelled
         asked.append(task_ids)
         return {shop.run_id: states}
 
-    monkeypatch.setattr(killed.RuntimeTaskInstance, "get_task_states", get_task_states)
+    monkeypatch.setattr(task_states.RuntimeTaskInstance, "get_task_states", get_task_states)
     aws = LocalAws(idle_aws_url)
     before = len(aws.calls(operation="TerminateJobFlows"))
     with aws.faults(Throttle(calls=("TerminateJobFlows",), times=3)):
@@ -122,7 +163,7 @@ def test_a_cluster_that_emr_does_not_know_keeps_no_other_alive(
 ) -> None:
     triggers = wait_for_many(shop, 3)
     triggers[1].cluster_id = ClusterId("j-0000000000000")
-    monkeypatch.setattr(killed.RuntimeTaskInstance, "get_task_states", lambda **_: {})
+    monkeypatch.setattr(task_states.RuntimeTaskInstance, "get_task_states", lambda **_: {})
     kill_as_a_triggerer_does(triggers)
     assert [shop.is_live(triggers[n].cluster_id) for n in (0, 2)] == [False, False]
     states = [ledger.attempts(shop.app, trigger.training_id)[0].state for trigger in triggers]
