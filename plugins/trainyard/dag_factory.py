@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from airflow.configuration import conf
 from airflow.sdk import DAG, BaseOperator, CronTriggerTimetable, Param, TaskGroup, get_parsing_context
 from airflow.sdk.definitions.param import ParamsDict
 
@@ -60,6 +61,9 @@ _LAUNCH_NEXT = {"weight_rule": "absolute", "priority_weight": 3}
 # The ledger counts a model's retries. Airflow's tries of the wait are also spent on a database or a service that is
 # away for some minutes, which is no failure of the training.
 _TRIES_FOR_OUTAGES = 10
+# Airflow hands the whole DAG to the triggerer with each wait that begins there, two and a half kilobytes a model, and
+# with all of them at once where a triggerer starts anew.
+_BEGUN_IN_TRIGGERER = 200
 _AWS_RETRIES = {"retries": 3, "retry_delay": timedelta(seconds=30), "retry_exponential_backoff": True}
 
 
@@ -114,24 +118,43 @@ def build_dag(portfolio: Portfolio, *, model_names: Sequence[str] | None = None)
         after_waits = [publish]
         if portfolio.approval is not None:
             after_waits.append(_judge(portfolio, portfolio.approval, publish))
+        in_triggerer = len(names) <= _begun_in_triggerer()
         for name in sorted(portfolio.models):
-            with TaskGroup(group_id=name):
-                create = CreateTrainingCluster(
-                    task_id=CREATE_TASK, portfolio=portfolio, model_name=name, **_LAUNCH_NEXT, **_AWS_RETRIES
-                )
-                wait = WaitForTraining(
-                    task_id=WAIT_TASK,
-                    portfolio=portfolio,
-                    model_name=name,
-                    **_WAIT_FIRST,
-                    retries=portfolio.models[name].retries + _TRIES_FOR_OUTAGES,
-                    retry_delay=timedelta(seconds=30),
-                )
+            create, wait = _training(portfolio, name, in_triggerer=in_triggerer)
             plan >> create >> wait >> after_waits
         publish >> freshness
     # last: each task would else be made with a copy of them, and of all models' names in them
     dag.params = ParamsDict(_params(names))
     return dag
+
+
+def _training(
+    portfolio: Portfolio, name: str, *, in_triggerer: bool
+) -> tuple[CreateTrainingCluster, WaitForTraining]:
+    with TaskGroup(group_id=name):
+        create = CreateTrainingCluster(
+            task_id=CREATE_TASK,
+            portfolio=portfolio,
+            model_name=name,
+            hands_over=in_triggerer,
+            **_LAUNCH_NEXT,
+            **_AWS_RETRIES,
+        )
+        wait = WaitForTraining(
+            task_id=WAIT_TASK,
+            portfolio=portfolio,
+            model_name=name,
+            launched_by=create.task_id if in_triggerer else None,
+            **_WAIT_FIRST,
+            retries=portfolio.models[name].retries + _TRIES_FOR_OUTAGES,
+            retry_delay=timedelta(seconds=30),
+        )
+    return create, wait
+
+
+def _begun_in_triggerer() -> int:
+    """Up to how many models a DAG's waits begin in the triggerer, by Airflow's configuration of the deployment."""
+    return int(conf.getint("trainyard", "models_begun_in_triggerer", fallback=_BEGUN_IN_TRIGGERER))
 
 
 def rollback_dag(*, app_db: str = "app_db") -> DAG:

@@ -13,6 +13,7 @@ PORTFOLIOS = {
     "orchard": Grown(),
     "overdue": Grown(change="without_grace"),
     "doomed": Grown(),
+    "crowded_out": Grown(models=("apples",), change="without_place"),
     "row": Grown(models=("apples", "pears", "plums")),
     "crowd": Grown(models=tuple(f"tree_{number:02}" for number in range(50))),
     "throttled": Grown(aws="aws_throttled", change="as_it_is"),

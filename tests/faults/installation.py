@@ -383,6 +383,7 @@ def running_yard(root: Path, portfolios: Mapping[str, Grown]) -> Iterator[Yard]:
         shared = _connections(accounts, databases) | {"TRAINYARD_FAULT_POINTS": str(points)}
         airflow = _airflow(root / "near", dags, postgres, accounts["aws_default"], stack, shared)
         airflow.run("db", "migrate")
+        airflow.run("pools", "set", "no_place", "0", "of waits that no worker takes")
         with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
             connection.execute("CREATE DATABASE far_airflow TEMPLATE airflow")
         far = {

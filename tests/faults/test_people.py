@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.faults.installation import Yard
+from tests.faults.installation import Yard, wait_for
 from tests.faults.runs import Run, new_run
 from tests.faults.together import at_once
 
@@ -27,6 +27,20 @@ def test_a_waiting_task_cleared(yard: Yard) -> None:
     run.wait_until_gone("apples")
     run.wait_until_over()
     run.assert_sound({"apples": [ENDED_BY_HAND, "succeeded"]})
+
+
+@at_once
+def test_a_waiting_task_cleared_and_marked_failed_before_a_worker_has_a_place_for_it(yard: Yard) -> None:
+    """Its next try is deferred at once, and then has nothing that could be told of its end."""
+    run = waiting(yard, "crowded_out", "apples")
+    run.clear("apples.wait_for_training")
+    wait_for(
+        lambda: run.task("apples.wait_for_training")["state"] == "scheduled", "the next try to want a worker"
+    )
+    run.mark("apples", "failed")
+    run.wait_until_gone("apples")
+    assert run.wait_until_over() == "failed"
+    run.assert_sound({"apples": ["task_ended"]})
 
 
 @at_once

@@ -91,6 +91,22 @@ def test_the_tasks_are_the_provider_s_operators(dag_file: Path) -> None:
     assert dag.get_task("apple.wait_for_training").retries == 12
 
 
+def test_waits_begin_in_the_triggerer_up_to_as_many_models_as_the_deployment_allows(
+    dag_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = []
+    for most in ("2", "1"):
+        monkeypatch.setenv("AIRFLOW__TRAINYARD__MODELS_BEGUN_IN_TRIGGERER", most)
+        dag = DagSerialization.from_dict(DagSerialization.to_dict(portfolio_dag(str(dag_file))))
+        wait = dag.get_task("apple.wait_for_training")
+        begun.append((wait.start_from_trigger, wait.start_trigger_args))
+    (in_triggerer, arguments), on_a_worker = begun
+    assert in_triggerer is True
+    assert arguments is not None
+    assert (arguments.trigger_cls, arguments.next_method) == ("trainyard.watcher.LaunchedTrigger", "go_on")
+    assert on_a_worker == (False, None)
+
+
 def test_two_parses_serialize_to_the_same_so_that_no_parse_makes_a_dag_version(dag_file: Path) -> None:
     first, second = (DagSerialization.to_dict(portfolio_dag(str(dag_file))) for _ in range(2))
     assert first == second

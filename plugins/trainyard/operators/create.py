@@ -15,9 +15,11 @@ from trainyard.operators.launch import (
     cluster_connection,
     launch_or_defer,
     order_of,
+    training_trigger,
 )
 from trainyard.operators.links import attempt_links, link_attempts
 from trainyard.portfolio import Portfolio
+from trainyard.watcher import LAUNCHED
 
 
 class CreateTrainingCluster(EmrCreateJobFlowOperator):
@@ -27,13 +29,16 @@ class CreateTrainingCluster(EmrCreateJobFlowOperator):
     launching it and fails, cluster running, where that call is throttled.
 
     :param model_name: the portfolio's model to train
+    :param hands_over: whether the wait begins in the triggerer, which has only what is left for it here
     """
 
     # a worker makes a request to keep what they are rendered to, and the stock fields say nothing here
     template_fields: Sequence[str] = ()
     attempt_urls: Mapping[str, str] = MappingProxyType({})
 
-    def __init__(self, *, portfolio: Portfolio, model_name: str, **kwargs: Any) -> None:
+    def __init__(
+        self, *, portfolio: Portfolio, model_name: str, hands_over: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(
             emr_conn_id=None,
             aws_conn_id=cluster_connection(portfolio, portfolio.models[model_name]),
@@ -41,6 +46,7 @@ class CreateTrainingCluster(EmrCreateJobFlowOperator):
         )
         self.portfolio = portfolio
         self.model_name = model_name
+        self.hands_over = hands_over
         self.operator_extra_links = attempt_links(portfolio.models[model_name].retries + 1)
 
     def execute(self, context: Any) -> str:
@@ -52,6 +58,10 @@ class CreateTrainingCluster(EmrCreateJobFlowOperator):
             ledger.attempts(clients.app, attempt.training_id),
             log_uri=order.model.cluster.log_uri,
         )
+        if self.hands_over and attempt.state == "launched":
+            trigger = training_trigger(self.portfolio, order, attempt)
+            handed = {"trigger": trigger.serialize()[1], "links": dict(self.attempt_urls)}
+            context["ti"].xcom_push(key=LAUNCHED, value=handed)
         return str(attempt.cluster_id)
 
     def resume(self, context: Any, event: Any = None) -> str:

@@ -10,7 +10,6 @@ from datetime import datetime, timedelta, timezone
 from functools import cache
 from typing import Any
 
-from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
@@ -20,13 +19,13 @@ from trainyard.connections import AirflowClients
 from trainyard.inputs import InputEmptyError, InputMissingError
 from trainyard.instances import Prices
 from trainyard.job_code import staged_code
-from trainyard.launching import AttemptFailedError, Order, Terms, launch_or_resume
-from trainyard.ledger import Attempt
+from trainyard.launching import AttemptFailedError, Order, Terms, give_up_at, launch_or_resume
+from trainyard.ledger import Attempt, ClusterId
 from trainyard.operators.run_plan import model_of, read_plan, training_of
 from trainyard.portfolio import Model, Portfolio
 from trainyard.request import Lineage
 from trainyard.training import Sha256
-from trainyard.watcher import AdmissionTrigger, InputTrigger
+from trainyard.watcher import AdmissionTrigger, InputTrigger, PauseTrigger, TrainingTrigger
 
 NOT_LAUNCHED = "not_launched"
 # apart from each other, so that those that were throttled together do not all come back at once
@@ -125,6 +124,20 @@ def launch_or_defer(
     return attempt
 
 
+def training_trigger(portfolio: Portfolio, order: Order, attempt: Attempt) -> TrainingTrigger:
+    """Waits for the end of an attempt's cluster."""
+    return TrainingTrigger(
+        training_id=attempt.training_id,
+        attempt=attempt.attempt,
+        cluster_id=ClusterId(str(attempt.cluster_id)),
+        launched_at=(attempt.launched_at or attempt.intended_at).isoformat(),
+        aws_conn_id=order.aws_conn_id,
+        region_name=None,
+        app_db=portfolio.connections.app_db,
+        give_up_at=give_up_at(order, attempt).isoformat(),
+    )
+
+
 def check_waited_input(event: Any, order: Order, context: Any) -> None:
     """Fail the task for good where it has waited for its input in vain.
 
@@ -142,7 +155,8 @@ def _come_back_later(operator: BaseOperator, error: clusters.LaunchThrottledErro
     """Defer the task for some minutes: throttling delays a training, and never fails it or spends a try."""
     log.warning("%s; the launch is tried again in some minutes", error)
     seconds = random.uniform(*_COME_BACK_SECONDS)  # noqa: S311
-    operator.defer(trigger=TimeDeltaTrigger(timedelta(seconds=seconds)), method_name="resume")
+    until = datetime.now(timezone.utc) + timedelta(seconds=seconds)
+    operator.defer(trigger=PauseTrigger(until=until.isoformat()), method_name="resume")
 
 
 def _wait_for_input(

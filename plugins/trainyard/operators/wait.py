@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow.providers.amazon.aws.sensors.emr import EmrStepSensor
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.triggers.base import StartTriggerArgs
 from sqlalchemy import Engine
 
 from trainyard import clusters, connections, ledger
@@ -16,7 +17,7 @@ from trainyard.clusters import Failure
 from trainyard.connections import AirflowClients
 from trainyard.driver_log import Logs, find_logs
 from trainyard.judging import judge
-from trainyard.launching import Order, end_attempt, give_up_at, replace_awaited, used_up
+from trainyard.launching import Order, end_attempt, replace_awaited, used_up
 from trainyard.ledger import Attempt, ClusterId
 from trainyard.operators.failure import failure_text
 from trainyard.operators.launch import (
@@ -26,12 +27,13 @@ from trainyard.operators.launch import (
     launch_or_defer,
     order_of,
     told_to_airflow,
+    training_trigger,
     tries_before,
 )
 from trainyard.operators.links import attempt_links, link_attempts
 from trainyard.operators.run_plan import model_of, read_plan
 from trainyard.portfolio import Portfolio
-from trainyard.watcher import LogTrigger, TrainingTrigger
+from trainyard.watcher import ON_A_WORKER, LaunchedTrigger, LogTrigger
 
 _LOG_WAIT = timedelta(minutes=3)
 
@@ -42,13 +44,17 @@ class WaitForTraining(EmrStepSensor):
     A failure that a fresh cluster cannot mend, such as bad data, is not retried.
 
     :param model_name: the portfolio's model that is trained
+    :param launched_by: id of the task that hands over what it launched: the wait then begins in the triggerer and takes
+        no worker, unless it fails; none: it begins on a worker
     """
 
     # a worker makes a request to keep what they are rendered to, and the stock fields say nothing here
     template_fields: Sequence[str] = ()
     attempt_urls: Mapping[str, str] = MappingProxyType({})
 
-    def __init__(self, *, portfolio: Portfolio, model_name: str, **kwargs: Any) -> None:
+    def __init__(
+        self, *, portfolio: Portfolio, model_name: str, launched_by: str | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(
             aws_conn_id=cluster_connection(portfolio, portfolio.models[model_name]),
             # the ledger knows the cluster and its step
@@ -61,6 +67,20 @@ class WaitForTraining(EmrStepSensor):
         self.model_name = model_name
         self.operator_extra_links = attempt_links(portfolio.models[model_name].retries + 1)
 
+        if launched_by is not None:
+            self.start_from_trigger = True
+            self.start_trigger_args = self._begin(launched_by)
+
+    def _begin(self, launched_by: str) -> StartTriggerArgs:
+        trigger = LaunchedTrigger(
+            launched_by=launched_by,
+            aws_conn_id=cluster_connection(self.portfolio, self.portfolio.models[self.model_name]),
+            region_name=self.region_name,
+            app_db=self.portfolio.connections.app_db,
+        )
+        path, arguments = trigger.serialize()
+        return StartTriggerArgs(trigger_cls=path, trigger_kwargs=arguments, next_method="go_on")
+
     def execute(self, context: Any) -> None:
         order = order_of(self.portfolio, self.model_name, context)
         clients = clients_of(self.portfolio, order)
@@ -69,19 +89,22 @@ class WaitForTraining(EmrStepSensor):
             return
         self._link(clients.app, attempt, order.model.cluster.log_uri)
         ledger.record_wait(clients.app, training_id=attempt.training_id, attempt=attempt.attempt)
-        self.defer(
-            trigger=TrainingTrigger(
-                training_id=attempt.training_id,
-                attempt=attempt.attempt,
-                cluster_id=ClusterId(str(attempt.cluster_id)),
-                launched_at=(attempt.launched_at or attempt.intended_at).isoformat(),
-                aws_conn_id=order.aws_conn_id,
-                region_name=self.region_name,
-                app_db=self.portfolio.connections.app_db,
-                give_up_at=give_up_at(order, attempt).isoformat(),
-            ),
-            method_name="execute_complete",
-        )
+        self.defer(trigger=training_trigger(self.portfolio, order, attempt), method_name="execute_complete")
+
+    def go_on(self, context: Any, event: Any = None) -> None:
+        """Go on after a wait that began in the triggerer: judge what was waited for, or begin anew on this worker."""
+        if event == ON_A_WORKER or self._was_abandoned(event):
+            self.execute(context)
+        else:
+            self.execute_complete(context, event)
+
+    def _was_abandoned(self, event: Any) -> bool:
+        """Whether what was handed over had been ended by a person or the reaper, before anything waited for it."""
+        if not isinstance(event, dict):
+            return False
+        app = AirflowClients(self.portfolio.connections).app
+        attempt = ledger.attempts(app, event["training_id"])[event["attempt"] - 1]
+        return bool(attempt.outcome == "abandoned")
 
     def resume(self, context: Any, event: Any = None) -> None:
         """Go on after the input of a further attempt came, a slot was given, or a throttling was waited out."""
@@ -152,7 +175,8 @@ class WaitForTraining(EmrStepSensor):
         """The attempt that ``create_cluster`` left, unless an earlier try has waited for it: then a fresh one."""
         attempts = ledger.attempts(clients.app, order.training.training_id)
         if attempts and attempts[-1].state == "launched":
-            if attempts[-1].awaited_at is None:
+            if attempts[-1].awaited_at is None or context["ti"].try_number == 1:
+                # where this is the first try, it was itself that waited, in the triggerer
                 return attempts[-1]
             with told_to_airflow(context):
                 replace_awaited(clients, order, attempts)

@@ -5,7 +5,18 @@ All that wait for the same AWS connection share one poll of EMR, and one of S3.
 
 from trainyard.watcher.admission import AdmissionTrigger
 from trainyard.watcher.input import InputTrigger
+from trainyard.watcher.launched import LAUNCHED, ON_A_WORKER, LaunchedTrigger
 from trainyard.watcher.log import LogTrigger
+from trainyard.watcher.pause import PauseTrigger
 from trainyard.watcher.training import TrainingTrigger
 
-__all__ = ["AdmissionTrigger", "InputTrigger", "LogTrigger", "TrainingTrigger"]
+__all__ = [
+    "LAUNCHED",
+    "ON_A_WORKER",
+    "AdmissionTrigger",
+    "InputTrigger",
+    "LaunchedTrigger",
+    "LogTrigger",
+    "PauseTrigger",
+    "TrainingTrigger",
+]

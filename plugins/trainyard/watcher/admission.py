@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 from airflow.triggers.base import TriggerEvent
 
 from trainyard.watcher import poll
-from trainyard.watcher.base import EmrPollTrigger
+from trainyard.watcher.base import AttemptTrigger
 from trainyard.watcher.poll import Asking, Sighting
 
 
-class AdmissionTrigger(EmrPollTrigger):
+class AdmissionTrigger(AttemptTrigger):
     """Waits until the attempt may launch, which resumes its task on a worker."""
 
     AWAITED = "a slot"

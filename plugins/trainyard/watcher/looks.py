@@ -17,6 +17,7 @@ from typing import Any, ClassVar, TypeAlias
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from trainyard import connections
+from trainyard.watcher.base import WithoutDag
 
 # Between two looks, whoever waits: five hundred models of two folders each are all looked at within two minutes.
 SECONDS_BETWEEN_LOOKS = 0.1
@@ -43,7 +44,7 @@ class Seen:
 waiting: defaultdict[Hashable, dict[int, tuple[Sought, ...]]] = defaultdict(dict)
 
 
-class LookTrigger(BaseEventTrigger):
+class LookTrigger(WithoutDag, BaseEventTrigger):
     """One that waits for something in S3 that the shared looks see.
 
     ``ARGUMENTS`` names what a trigger is made of anew, ``STREAM`` the kind of thing that is looked for.

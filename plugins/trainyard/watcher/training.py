@@ -11,11 +11,11 @@ from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 from trainyard.ledger import ClusterId
 from trainyard.training import TrainingId
 from trainyard.watcher import poll
-from trainyard.watcher.base import EmrPollTrigger
+from trainyard.watcher.base import AttemptTrigger
 from trainyard.watcher.poll import Awaited, Sighting
 
 
-class TrainingTrigger(EmrPollTrigger):
+class TrainingTrigger(AttemptTrigger):
     """Waits until the attempt's cluster has ended, or until its time is up.
 
     Success ends the task in the triggerer. Anything else resumes it on a worker, which judges the attempt, with a
@@ -25,7 +25,7 @@ class TrainingTrigger(EmrPollTrigger):
     :param give_up_at: ISO time after which the cluster is overdue: later than the job's own deadline
     """
 
-    ARGUMENTS = (*EmrPollTrigger.ARGUMENTS, "cluster_id", "launched_at", "give_up_at")
+    ARGUMENTS = (*AttemptTrigger.ARGUMENTS, "cluster_id", "launched_at", "give_up_at")
     AWAITED = "its cluster"
     cluster_id: ClusterId
 

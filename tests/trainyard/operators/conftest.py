@@ -134,6 +134,16 @@ class Shop:
         task = CreateTrainingCluster(task_id="create_cluster", portfolio=self.portfolio, model_name="hotels")
         return task.execute(self.context())
 
+    def hand_over(self) -> dict[str, Any]:
+        """What ``create_cluster`` leaves for a wait that begins in the triggerer."""
+        task = CreateTrainingCluster(
+            task_id="create_cluster", portfolio=self.portfolio, model_name="hotels", hands_over=True
+        )
+        context = self.context()
+        task.execute(context)
+        pushed: dict[str, Any] = context["ti"].pushed
+        return pushed
+
     def wait(self) -> TrainingTrigger:
         """One try of the wait up to its deferral."""
         self.tries += 1
