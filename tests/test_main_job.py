@@ -208,6 +208,21 @@ def test_a_run_publishes_its_models_and_unpausing_adds_no_run(airflow: Airflow) 
     assert airflow.stack.api.get("importErrors")["import_errors"] == []
 
 
+def test_the_cluster_of_a_training_that_ended_well_is_linked_on_its_tasks(
+    airflow: Airflow, runs: Runs
+) -> None:
+    """The wait took no worker, which would have kept its links."""
+    assert airflow.end_of(runs.one_model) == "success"
+    (attempt,) = airflow.rows(
+        "app", "SELECT cluster_id FROM operations.attempt WHERE run_id = %(run_id)s", run_id=runs.one_model
+    )
+    for task_id in ("breast_cancer.create_cluster", "breast_cancer.wait_for_training"):
+        place = ("dags", "demo", "dagRuns", runs.one_model, "taskInstances", task_id, "links")
+        links = airflow.stack.api.get(*place)["extra_links"]
+        assert links["Attempt 1: cluster"].endswith(f"#/clusterDetails/{attempt['cluster_id']}")
+        assert f"prefix=logs/{attempt['cluster_id']}/" in links["Attempt 1: logs"]
+
+
 def test_an_unknown_conf_key_ends_the_run_before_a_cluster_is_launched(airflow: Airflow, runs: Runs) -> None:
     assert airflow.end_of(runs.unknown_key) == "failed"
     assert "conf key 'modls' is not accepted" in airflow.log_of(runs.unknown_key, "plan")
