@@ -54,11 +54,11 @@ _PORTS = range(10_000, 32_000)
 
 
 # few tests that take minutes: begun last, they would run while the other process has nothing left to do
-LONGEST_FILES = ("test_main_job.py", "test_whole_job.py", "test_kills.py", "test_stack.py")
+_LONGEST_FILES = ("test_main_job.py", "test_whole_job.py", "test_kills.py", "test_stack.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    places = {name: place for place, name in enumerate(LONGEST_FILES)}
+    places = {name: place for place, name in enumerate(_LONGEST_FILES)}
     items.sort(key=lambda item: places.get(item.path.name, len(places)))
 
 

@@ -27,7 +27,7 @@ from trainyard.training import S3Uri, Sha256
 
 READERS = 4
 LOCK_WAIT_MS = 50
-_START_SECONDS = 240
+_PATIENCE_SECONDS = 240
 _ALL = "SELECT count(*), count(DISTINCT lineage->>'run_id') FROM serving.live_model"
 _ONE = "SELECT artifact FROM serving.live_model WHERE portfolio = 'bench' AND model = %s"
 
@@ -72,10 +72,10 @@ def switch_under_readers(app_url: str, log: Path, *, switches: int, models: int)
     start = log.stat().st_size
     with multiprocessing.Pool(READERS, initializer=_begin, initargs=(stop, reading)) as pool:
         pending = pool.starmap_async(_read, [(app_url, models, number) for number in range(READERS)])
-        reading.wait(_START_SECONDS)
+        reading.wait(_PATIENCE_SECONDS)
         slowest = _switch(app_url, range(1, switches + 1), models)
         stop.set()
-        readings = pending.get(_START_SECONDS)
+        readings = pending.get(_PATIENCE_SECONDS)
     app.dispose()
     with log.open("rb") as file:
         file.seek(start)
@@ -149,5 +149,5 @@ def _read(app_url: str, models: int, number: int) -> Reading:
             mixed += row != (models, 1)
             if reads == 2:
                 # nothing is switched before every reader has begun
-                _reading.wait(_START_SECONDS)
+                _reading.wait(_PATIENCE_SECONDS)
     return Reading(reads, mixed, 1000 * slowest)

@@ -12,7 +12,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -40,10 +40,10 @@ def marker(stack_id: str, state: Path) -> str:
 
 @dataclass(frozen=True)
 class Member:
-    """A living process of the stack, and the part it belongs to."""
+    """A living process of the stack, and the part it belongs to as it is seen now."""
 
     process: psutil.Process
-    part: str
+    part: str = field(compare=False)
 
 
 def members(stack: str) -> list[Member]:
@@ -132,8 +132,7 @@ def _end(
 def _left(stack: str, chosen: Callable[[str], bool], asked: Iterable[Member]) -> list[Member]:
     """The chosen that live, and those asked to end that do: one without the marker is known by its parent only."""
     found = [member for member in members(stack) if chosen(member.part)]
-    known = {member.process for member in found}
-    return found + [member for member in asked if member.process not in known and _lives(member.process)]
+    return found + [member for member in asked if member not in found and _lives(member.process)]
 
 
 def _send(process: psutil.Process, number: signal.Signals) -> None:

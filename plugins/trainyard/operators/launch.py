@@ -155,8 +155,8 @@ def _come_back_later(operator: BaseOperator, error: clusters.LaunchThrottledErro
     """Defer the task for some minutes: throttling delays a training, and never fails it or spends a try."""
     log.warning("%s; the launch is tried again in some minutes", error)
     seconds = random.uniform(*_COME_BACK_SECONDS)  # noqa: S311
-    until = datetime.now(timezone.utc) + timedelta(seconds=seconds)
-    operator.defer(trigger=PauseTrigger(until=until.isoformat()), method_name="resume")
+    moment = datetime.now(timezone.utc) + timedelta(seconds=seconds)
+    operator.defer(trigger=PauseTrigger(moment), method_name="resume")
 
 
 def _wait_for_input(

@@ -66,7 +66,6 @@ class WaitForTraining(EmrStepSensor):
         self.portfolio = portfolio
         self.model_name = model_name
         self.operator_extra_links = attempt_links(portfolio.models[model_name].retries + 1)
-
         if launched_by is not None:
             self.start_from_trigger = True
             self.start_trigger_args = self._begin(launched_by)
