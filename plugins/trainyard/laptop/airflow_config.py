@@ -66,8 +66,15 @@ def _options(settings: Settings, credentials: Credentials) -> dict[str, dict[str
         },
         "api_auth": {"jwt_secret": credentials.jwt_secret},
         "scheduler": {"scheduler_idle_sleep_time": 0.5, "scheduler_heartbeat_sec": 2},
-        # a busy laptop answers late, which is no reason to give a task up
-        "workers": {"execution_api_timeout": 30},
+        "workers": {
+            # a busy laptop answers late, which is no reason to give a task up
+            "execution_api_timeout": 30,
+            # A task's process closes its pipes a moment before it is gone. A worker that looks in between looks again
+            # at its next heartbeat, and has no other task until then: of the default's five seconds a third of all
+            # tasks cost that much. As many may fail as make up the default's fifteen.
+            "min_heartbeat_interval": 1,
+            "max_failed_heartbeats": 15,
+        },
         # a new portfolio shows up in seconds
         "dag_processor": {
             "refresh_interval": 5,
