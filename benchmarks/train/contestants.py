@@ -70,7 +70,7 @@ def run_job(
 def run_rdd_workflow(files: DataFiles, work: Path) -> Run:
     output = _fresh(work / "rdd")
     held_out = ",".join(path.as_uri() for path in files.held_out)
-    arguments = [files.train.as_uri(), held_out, str(NUM_FEATURES), output.as_uri()]
+    arguments = [files.train.as_uri(), held_out, output.as_uri()]
     return _spark_submit([str(HERE / "rdd_workflow.py"), *arguments], output)
 
 

@@ -1,6 +1,6 @@
 """A peer: the workflow that Trainyard is modelled on, as PySpark's RDD API has it, all settings at their defaults.
 
-spark-submit rdd_workflow.py TRAIN TEST NUM_FEATURES OUTPUT
+spark-submit rdd_workflow.py TRAIN TEST OUTPUT
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from pyspark.mllib.evaluation import MulticlassMetrics
 from pyspark.mllib.util import MLUtils
 
 
-def main(train_file: str, test_file: str, num_features: int, output: str) -> None:
+def main(train_file: str, test_file: str, output: str) -> None:
     context = SparkContext(appName="rdd_workflow")
-    # the original leaves the width to Spark; giving it saves this peer a pass over the text
-    train = MLUtils.loadLibSVMFile(context, train_file, numFeatures=num_features)
-    test = MLUtils.loadLibSVMFile(context, test_file, numFeatures=num_features)
+    # as the original does, which leaves the width to Spark: that keeps the rows in memory and goes over them once more
+    train = MLUtils.loadLibSVMFile(context, train_file)
+    test = MLUtils.loadLibSVMFile(context, test_file)
     model = LogisticRegressionWithLBFGS.train(train)
     predictions = test.map(lambda row: (float(model.predict(row.features)), row.label))
     metrics = MulticlassMetrics(predictions)
@@ -28,4 +28,4 @@ def main(train_file: str, test_file: str, num_features: int, output: str) -> Non
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4])
+    main(sys.argv[1], sys.argv[2], sys.argv[3])
