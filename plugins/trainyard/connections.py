@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -144,12 +145,15 @@ def watching_database(conn_id: str) -> Engine:
 def preload() -> None:
     """Read what the clients of EMR and S3 are made from, in a process whose forks make them.
 
-    Done once: Airflow loads its plugins anew in each worker, which has it already.
+    Done once: Airflow loads its plugins anew in each worker, which has it already. What is loaded by the first time
+    stays as long as the process, and is left out of garbage collection: a triggerer builds a DAG for each wait, and the
+    collections that this sets off would walk through all of it, which more than doubled that time.
     """
     nobody = {"aws_access_key_id": "none", "aws_secret_access_key": "none"}
     session = Session(region_name="us-east-1", **nobody)
     for service in ("emr", "s3"):
         _client_of(session, service)
+    gc.freeze()
 
 
 def _client(service: str, aws_conn_id: str, config: Config) -> Any:

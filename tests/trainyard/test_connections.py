@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from typing import Any
 
@@ -53,3 +54,11 @@ def test_a_worker_reads_no_description_of_aws_that_it_has_inherited(monkeypatch:
     connections.s3_client("aws_default")
     connections.console_place("aws_default")
     assert read == []
+
+
+def test_what_is_loaded_is_left_out_of_collections_and_what_comes_later_is_not() -> None:
+    connections.preload()
+    loaded, later = gc.get_freeze_count(), [[] for _ in range(1000)]
+    # Airflow loads its plugins again in each process that looks at them
+    connections.preload()
+    assert gc.get_freeze_count() == loaded > len(later)

@@ -70,10 +70,12 @@ def _options(settings: Settings, credentials: Credentials) -> dict[str, dict[str
             # a busy laptop answers late, which is no reason to give a task up
             "execution_api_timeout": 30,
             # A task's process closes its pipes a moment before it is gone. A worker that looks in between looks again
-            # at its next heartbeat, and has no other task until then: of the default's five seconds a third of all
-            # tasks cost that much. As many may fail as make up the default's fifteen.
+            # at its next heartbeat, and has no other task until then: with the default's five seconds a third of all
+            # tasks cost that much.
             "min_heartbeat_interval": 1,
-            "max_failed_heartbeats": 15,
+            # One more than by default: each is tried for ten seconds, so that a task lives as long without the
+            # api-server as by the defaults.
+            "max_failed_heartbeats": 4,
         },
         # a new portfolio shows up in seconds
         "dag_processor": {
