@@ -1,4 +1,6 @@
-"""A peer: the workflow that Trainyard is modelled on, as PySpark's RDD API has it, all settings at their defaults.
+"""A peer: the workflow that Trainyard is modelled on, as PySpark's RDD API has it, with its default settings.
+
+Only the driver's memory is another: the job's.
 
 spark-submit rdd_workflow.py TRAIN TEST OUTPUT
 """
