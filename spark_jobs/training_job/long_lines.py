@@ -17,7 +17,8 @@ from training_job.storage import Storage
 
 # a codec of Hadoop's stands behind each of these; inside, line ends cannot be looked for
 COMPRESSED = (".gz", ".bz2", ".deflate", ".lz4", ".snappy", ".zst")
-PROBE_BYTES = 16 << 10
+# one packet on the way from the JVM to Python: the second of two waits 40 ms for the first to be acknowledged
+PROBE_BYTES = 4 << 10
 COUNTED_BYTES = 4 << 20
 THREADS = 16
 

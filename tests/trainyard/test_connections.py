@@ -61,4 +61,5 @@ def test_what_is_loaded_is_left_out_of_collections_and_what_comes_later_is_not()
     loaded, later = gc.get_freeze_count(), [[] for _ in range(1000)]
     # Airflow loads its plugins again in each process that looks at them
     connections.preload()
-    assert gc.get_freeze_count() == loaded > len(later)
+    # what was frozen may still be freed when its last reference goes, so that there may be fewer
+    assert len(later) < gc.get_freeze_count() <= loaded
