@@ -11,8 +11,13 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from typing import TYPE_CHECKING
 
 from training_job.session import Job, run_job
+
+if TYPE_CHECKING:
+    from training_job.deciding import Chosen
+    from training_job.evaluation import Evaluation
 
 
 def train_and_evaluate(job: Job) -> None:
@@ -36,14 +41,18 @@ def train_and_evaluate(job: Job) -> None:
         model = learn(train)
     with job.step("evaluate"):
         earlier, warnings = load_earlier_models(job)
-        scored_test, scored_validation, share = together(
-            lambda: score(model, test, earlier),
-            lambda: score(model, validation) if validation else None,
-            lambda: share_seen(test, train),
-        )
-        chosen = decide(model, scored_validation or scored_test, job.request)
-        evaluations = [evaluate_beside(scored_test, chosen, earlier)]
-        evaluations += [evaluate(scored_validation, chosen)] if scored_validation else []
+
+        def chosen_and_measured() -> tuple[Chosen, list[Evaluation]]:
+            scored_test, scored_validation = together(
+                lambda: score(model, test, earlier),
+                lambda: score(model, validation) if validation else None,
+            )
+            chosen = decide(model, scored_validation or scored_test, job.request)
+            measured = [evaluate_beside(scored_test, chosen, earlier)]
+            measured += [evaluate(scored_validation, chosen)] if scored_validation else []
+            return chosen, measured
+
+        (chosen, evaluations), share = together(chosen_and_measured, lambda: share_seen(test, train))
         warnings += warnings_about(job, train, test, evaluations[0], share_seen=share)
         warnings += skipped_warnings(skipped)
     with job.step("save"):

@@ -17,7 +17,8 @@ from training_job.storage import Storage
 
 # a codec of Hadoop's stands behind each of these; inside, line ends cannot be looked for
 COMPRESSED = (".gz", ".bz2", ".deflate", ".lz4", ".snappy", ".zst")
-# one packet on the way from the JVM to Python: the second of two waits 40 ms for the first to be acknowledged
+# in one write on its way from the JVM to Python: what does not fit into py4j's 8 KB, as base64, goes in several, and
+# each further one waits until the one before it was acknowledged, which Linux puts off by 40 ms
 PROBE_BYTES = 4 << 10
 COUNTED_BYTES = 4 << 20
 THREADS = 16

@@ -6,19 +6,20 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F  # noqa: N812 - as all of Spark's own documentation has it
 
-from training_job.scored_rows import VALUES_ON_DRIVER
-
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from training_job.loading import Split
 
+# the table by which Spark joins what it sends to every executor takes some 100 bytes of each
+ROWS_SENT = 2_000_000
+
 
 def share_seen(test: Split, train: Split) -> float:
     """Share of the rows of ``test`` whose features equal those of a row of ``train``, by a hash of 64 bits."""
     of_test, of_train = _hashed(test), _hashed(train)
-    if test.row_count + train.row_count <= VALUES_ON_DRIVER:
-        # both times what is small goes to where the rows are: test's hashes, then those that train has too
+    if test.row_count + train.row_count <= ROWS_SENT:
+        # test's hashes go to where train's are, and those that train has too go back
         of_both = of_train.join(F.broadcast(of_test), "pattern", "left_semi")
         seen = of_test.join(F.broadcast(of_both), "pattern", "left_semi")
     else:

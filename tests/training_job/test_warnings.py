@@ -52,10 +52,11 @@ def test_rows_seen_in_train_are_counted_labels_ignored(run: Run, requests: Reque
     assert found["split"] == "test"
 
 
-def test_many_rows_are_looked_for_on_executors_with_the_same_answer(
-    run: Run, requests: RequestMaker, rows: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("rows_sent", [0, seen_rows.ROWS_SENT])
+def test_rows_that_stand_in_test_several_times_count_as_often(
+    run: Run, requests: RequestMaker, rows: Path, monkeypatch: pytest.MonkeyPatch, rows_sent: int
 ) -> None:
-    monkeypatch.setattr(seen_rows, "VALUES_ON_DRIVER", 0)
+    monkeypatch.setattr(seen_rows, "ROWS_SENT", rows_sent)
     test = write_rows(rows.parent / "test.libsvm", "0 1:1", "0 1:1", "1 2:0.5 3:1", "1 1:7")
     warnings = run(requests.document([rows], [test], num_features=3)).json("metrics.json")["warnings"]
     assert [each["value"] for each in warnings if each["code"] == "test_rows_in_train"] == [0.75]
