@@ -10,6 +10,7 @@ from airflow.plugins_manager import AirflowPlugin
 
 import trainyard.dag_factory  # noqa: F401
 from trainyard import connections
+from trainyard.operators.attempt_link import ATTEMPT_LINKS
 
 connections.preload()
 
@@ -18,3 +19,4 @@ class TrainyardPlugin(AirflowPlugin):
     """Trainyard as Airflow's list of plugins names it."""
 
     name = "trainyard"
+    operator_extra_links = ATTEMPT_LINKS

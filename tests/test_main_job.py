@@ -211,7 +211,7 @@ def test_a_run_publishes_its_models_and_unpausing_adds_no_run(airflow: Airflow) 
 def test_the_cluster_of_a_training_that_ended_well_is_linked_on_its_tasks(
     airflow: Airflow, runs: Runs
 ) -> None:
-    """The wait took no worker, which would have kept its links."""
+    """The wait took no worker: its links are of what ``create_cluster`` left."""
     assert airflow.end_of(runs.one_model) == "success"
     (attempt,) = airflow.rows(
         "app", "SELECT cluster_id FROM operations.attempt WHERE run_id = %(run_id)s", run_id=runs.one_model

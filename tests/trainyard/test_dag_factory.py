@@ -3,17 +3,21 @@ from __future__ import annotations
 import os
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 os.environ.setdefault("AIRFLOW__CORE__UNIT_TEST_MODE", "True")
 
+from airflow import plugins_manager
 from airflow.providers.amazon.aws.operators.emr import EmrCreateJobFlowOperator
 from airflow.providers.amazon.aws.sensors.emr import EmrStepSensor
 from airflow.serialization.serialized_objects import DagSerialization
 
 from trainyard.dag_factory import portfolio_dag, reaper_dag
+from trainyard.operators import attempt_link
+from trainyard.operators.attempt_link import ATTEMPT_LINKS
 from trainyard.portfolio import PortfolioError
 
 PORTFOLIO = """
@@ -185,10 +189,31 @@ def test_the_reaper_runs_every_hour_and_is_not_paused() -> None:
     assert dag.is_paused_upon_creation is False
 
 
-def test_the_ui_knows_the_links_of_as_many_attempts_as_there_may_be(dag_file: Path) -> None:
+def test_the_ui_knows_the_links_of_as_many_attempts_as_may_be_retried(
+    dag_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plugins_manager, "get_operator_extra_links", lambda: ATTEMPT_LINKS)
     dag = DagSerialization.from_dict(DagSerialization.to_dict(portfolio_dag(str(dag_file))))
-    links = dag.get_task("apple.wait_for_training").operator_extra_link_dict
-    assert sorted(links) == [
-        f"Attempt {number}: {what}" for number in (1, 2, 3) for what in ("cluster", "logs")
-    ]
-    assert links["Attempt 2: logs"].xcom_key == "attempt_2_logs"
+    for task in ("create_cluster", "wait_for_training"):
+        assert set(dag.get_task(f"apple.{task}").operator_extra_link_dict) == {
+            f"Attempt {number}: {what}" for number in range(1, 12) for what in ("cluster", "logs")
+        }
+
+
+def test_a_link_is_what_either_of_the_training_s_tasks_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    left = (
+        {"2": {"cluster": "https://second"}, "1": "no URLs"},
+        ["no attempts"],
+        {
+            "1": {"cluster": "https://first", "logs": "https://logs"},
+            "2": {"cluster": "https://older", "logs": 7},
+        },
+    )
+    monkeypatch.setattr(attempt_link, "_left", lambda *_, **__: left)
+    key = SimpleNamespace(dag_id="shop", run_id="manual__1", task_id="apple.wait_for_training")
+    found = {link.name: link.get_link(None, ti_key=key) for link in ATTEMPT_LINKS}
+    assert {name: url for name, url in found.items() if url} == {
+        "Attempt 1: cluster": "https://first",
+        "Attempt 1: logs": "https://logs",
+        "Attempt 2: cluster": "https://second",
+    }

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 from typing import Any
 
 from airflow.providers.amazon.aws.operators.emr import EmrCreateJobFlowOperator
@@ -17,7 +16,7 @@ from trainyard.operators.launch import (
     order_of,
     training_trigger,
 )
-from trainyard.operators.links import attempt_links, link_attempts
+from trainyard.operators.links import leave_attempts
 from trainyard.portfolio import Portfolio
 from trainyard.watcher import LAUNCHED
 
@@ -34,7 +33,8 @@ class CreateTrainingCluster(EmrCreateJobFlowOperator):
 
     # a worker makes a request to keep what they are rendered to, and the stock fields say nothing here
     template_fields: Sequence[str] = ()
-    attempt_urls: Mapping[str, str] = MappingProxyType({})
+    # the plugin's stand in their place
+    operator_extra_links = ()
 
     def __init__(
         self, *, portfolio: Portfolio, model_name: str, hands_over: bool = False, **kwargs: Any
@@ -47,21 +47,16 @@ class CreateTrainingCluster(EmrCreateJobFlowOperator):
         self.portfolio = portfolio
         self.model_name = model_name
         self.hands_over = hands_over
-        self.operator_extra_links = attempt_links(portfolio.models[model_name].retries + 1)
 
     def execute(self, context: Any) -> str:
         order = order_of(self.portfolio, self.model_name, context)
         clients = clients_of(self.portfolio, order)
         attempt = launch_or_defer(self, clients=clients, order=order, context=context)
-        link_attempts(
-            self,
-            ledger.attempts(clients.app, attempt.training_id),
-            log_uri=order.model.cluster.log_uri,
-        )
+        attempts = ledger.attempts(clients.app, attempt.training_id)
+        leave_attempts(context, attempts, log_uri=order.model.cluster.log_uri)
         if self.hands_over and attempt.state == "launched":
             trigger = training_trigger(self.portfolio, order, attempt)
-            handed = {"trigger": trigger.serialize()[1], "links": dict(self.attempt_urls)}
-            context["ti"].xcom_push(key=LAUNCHED, value=handed)
+            context["ti"].xcom_push(key=LAUNCHED, value=trigger.serialize()[1])
         return str(attempt.cluster_id)
 
     def resume(self, context: Any, event: Any = None) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
-from types import MappingProxyType
 from typing import Any
 
 from airflow.providers.amazon.aws.sensors.emr import EmrStepSensor
@@ -30,7 +29,7 @@ from trainyard.operators.launch import (
     training_trigger,
     tries_before,
 )
-from trainyard.operators.links import attempt_links, link_attempts
+from trainyard.operators.links import leave_attempts
 from trainyard.operators.run_plan import model_of, read_plan
 from trainyard.portfolio import Portfolio
 from trainyard.watcher import ON_A_WORKER, LaunchedTrigger, LogTrigger
@@ -50,7 +49,8 @@ class WaitForTraining(EmrStepSensor):
 
     # a worker makes a request to keep what they are rendered to, and the stock fields say nothing here
     template_fields: Sequence[str] = ()
-    attempt_urls: Mapping[str, str] = MappingProxyType({})
+    # the plugin's stand in their place
+    operator_extra_links = ()
 
     def __init__(
         self, *, portfolio: Portfolio, model_name: str, launched_by: str | None = None, **kwargs: Any
@@ -65,7 +65,6 @@ class WaitForTraining(EmrStepSensor):
         )
         self.portfolio = portfolio
         self.model_name = model_name
-        self.operator_extra_links = attempt_links(portfolio.models[model_name].retries + 1)
         if launched_by is not None:
             self.start_from_trigger = True
             self.start_trigger_args = self._begin(launched_by)
@@ -84,9 +83,10 @@ class WaitForTraining(EmrStepSensor):
         order = order_of(self.portfolio, self.model_name, context)
         clients = clients_of(self.portfolio, order)
         attempt = self._attempt_to_await(clients, order, context)
+        attempts = ledger.attempts(clients.app, attempt.training_id)
+        leave_attempts(context, attempts, log_uri=order.model.cluster.log_uri)
         if attempt.outcome == "succeeded":
             return
-        self._link(clients.app, attempt, order.model.cluster.log_uri)
         ledger.record_wait(clients.app, training_id=attempt.training_id, attempt=attempt.attempt)
         self.defer(trigger=training_trigger(self.portfolio, order, attempt), method_name="execute_complete")
 
@@ -122,7 +122,7 @@ class WaitForTraining(EmrStepSensor):
         attempt = attempts[event["attempt"] - 1]
         clients = AirflowClients(self.portfolio.connections, attempt.aws_conn_id)
         log_uri = model_of(self.portfolio, self.model_name, read_plan(context)).cluster.log_uri
-        self._link(app, attempt, log_uri)
+        leave_attempts(context, attempts, log_uri=log_uri)
         logs = self._logs(attempt, log_uri)
         verdict = judge(attempt, attempts=attempts, emr=clients.emr, s3=clients.s3, log=logs.text)
         failure = verdict.failure
@@ -142,9 +142,6 @@ class WaitForTraining(EmrStepSensor):
         attempts = ledger.attempts(app, attempt.training_id)
         retries = self.portfolio.models[self.model_name].retries
         return failure.retry and not used_up(attempts, retries=retries, tries=tries_before(context) + 1)
-
-    def _link(self, app: Engine, attempt: Attempt, log_uri: str) -> None:
-        link_attempts(self, ledger.attempts(app, attempt.training_id), log_uri=log_uri)
 
     def _logs(self, attempt: Attempt, log_uri: str) -> Logs:
         """Best effort: the failure itself must be told whatever becomes of its log."""

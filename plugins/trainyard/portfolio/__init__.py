@@ -14,10 +14,11 @@ from trainyard.portfolio.load import PortfolioOfOne, load_one_model, load_portfo
 from trainyard.portfolio.mistakes import Mistake, PortfolioError
 from trainyard.portfolio.overrides import overridden
 from trainyard.portfolio.schema import json_schema
-from trainyard.portfolio.values import Connections, Model, Portfolio
+from trainyard.portfolio.values import MOST_RETRIES, Connections, Model, Portfolio
 
 __all__ = [
     "GRACE_MINUTES",
+    "MOST_RETRIES",
     "Approval",
     "Bound",
     "Cluster",

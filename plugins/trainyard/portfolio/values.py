@@ -37,6 +37,8 @@ from trainyard.portfolio.rules import (
     says,
 )
 
+MOST_RETRIES = 10
+
 
 class Connections(Value):
     """Ids of the Airflow connections that the portfolio's DAG uses."""
@@ -142,7 +144,7 @@ class Model(Value):
     retries: int = Field(
         default=2,
         ge=0,
-        le=10,
+        le=MOST_RETRIES,
         description="Further tries, each on a fresh cluster, where another may succeed.",
     )
 

@@ -11,12 +11,10 @@ from airflow.triggers.base import TriggerEvent
 
 from trainyard.watcher import begun
 from trainyard.watcher.base import EmrPollTrigger
-from trainyard.watcher.begun import Begun
 from trainyard.watcher.poll import Sighting
 from trainyard.watcher.training import TrainingTrigger
 
-# The XCom of the task that launched: the arguments of a TrainingTrigger as "trigger", and the links of the task that
-# waits, by their keys, as "links".
+# the XCom of the task that launched: the arguments of a TrainingTrigger
 LAUNCHED = "launched"
 # what resumes a task that only a worker can go on with
 ON_A_WORKER = {"worker": True}
@@ -47,13 +45,13 @@ class LaunchedTrigger(EmrPollTrigger):
         self, shared_stream: AsyncIterator[Sighting]
     ) -> AsyncIterator[TriggerEvent]:
         launched = await self._launched() if self._task.try_number == 1 else None
-        if launched is None or launched.training.shared_stream_key() != self.shared_stream_key():
+        if launched is None or launched.shared_stream_key() != self.shared_stream_key():
             # where the run overrides the model's account, its cluster is on another poll
             yield TriggerEvent(ON_A_WORKER)
             return
-        self._known = launched.training
+        self._known = launched
         begun.tell(launched)
-        async for event in launched.training.filter_shared_stream(shared_stream):
+        async for event in launched.filter_shared_stream(shared_stream):
             yield event
 
     async def on_kill(self) -> None:
@@ -69,14 +67,14 @@ class LaunchedTrigger(EmrPollTrigger):
     async def _look_and_end(self) -> None:
         launched = await self._launched()
         if launched is not None:
-            await launched.training.on_kill()
+            await launched.on_kill()
 
     @property
     def _task(self) -> Any:
         """Airflow's task instance: it always has one, for nothing but a task begins with it."""
         return self.task_instance
 
-    async def _launched(self) -> Begun | None:
+    async def _launched(self) -> TrainingTrigger | None:
         """What the launching task left; none where it left nothing that is understood, or Airflow does not say."""
         try:
             left = await asyncio.to_thread(
@@ -88,9 +86,9 @@ class LaunchedTrigger(EmrPollTrigger):
             )
             if left is None:
                 return None
-            training = TrainingTrigger(**left["trigger"])
-            training.task_instance = self._task
-            return Begun(training=training, links=left["links"])
+            training = TrainingTrigger(**left)
         except Exception:
             self.log.warning("Airflow does not say what %s launched", self.launched_by, exc_info=True)
             return None
+        training.task_instance = self._task
+        return training

@@ -12,6 +12,7 @@ from airflow.triggers.base import TriggerEvent
 from sqlalchemy.exc import OperationalError
 
 from trainyard import ledger
+from trainyard.operators import links
 from trainyard.watcher import LogTrigger, TrainingTrigger
 
 if TYPE_CHECKING:
@@ -287,20 +288,34 @@ def test_a_log_that_never_comes_is_named_by_its_place(shop: Shop) -> None:
         resumed(shop, trigger)
 
 
-def test_every_attempt_s_cluster_and_logs_are_linked_in_the_ui(shop: Shop) -> None:
+def test_every_attempt_s_cluster_and_logs_are_left_for_the_links_in_the_ui(shop: Shop) -> None:
     first, second = shop.wait(), shop.wait()
     context = shop.context()
     shop.emr.terminate_job_flows(JobFlowIds=[second.cluster_id])
     event = {"training_id": second.training_id, "attempt": 2, "log_waited": True}
-    task = shop.waiting_task()
     with pytest.raises(AirflowException):
-        task.execute_complete(context, event)
-    links = {link.xcom_key: link.get_link(task, ti_key=None) for link in task.operator_extra_links}
-    assert links["attempt_1_cluster"].endswith(f"#/clusterDetails/{first.cluster_id}")
-    assert links["attempt_2_cluster"].endswith(f"#/clusterDetails/{second.cluster_id}")
-    assert links["attempt_1_logs"].endswith(
+        shop.waiting_task().execute_complete(context, event)
+    left = context["ti"].pushed["attempts"]
+    assert sorted(left) == ["1", "2"]
+    assert left["1"]["cluster"].endswith(f"#/clusterDetails/{first.cluster_id}")
+    assert left["2"]["cluster"].endswith(f"#/clusterDetails/{second.cluster_id}")
+    assert left["1"]["logs"].endswith(
         f"/s3/buckets/{shop.bucket}?region=us-east-1&prefix=logs/{first.cluster_id}/"
     )
-    # the worker makes a request for each
-    assert len(links) == 4
-    assert {link.xcom_key for link in shop.waiting_task().operator_extra_links} >= links.keys()
+
+
+def test_attempts_are_left_for_the_links_while_the_last_one_is_waited_for(shop: Shop) -> None:
+    shop.wait()
+    shop.tries += 1
+    context = shop.context()
+    with pytest.raises(TaskDeferred):
+        shop.waiting_task().execute(context)
+    assert sorted(context["ti"].pushed["attempts"]) == ["1", "2"]
+
+
+def test_links_that_cannot_be_made_fail_no_task(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(connection: str) -> None:
+        raise ConnectionError(connection)
+
+    monkeypatch.setattr(links.connections, "console_place", refuse)
+    assert shop.create() == shop.attempts()[0].cluster_id
