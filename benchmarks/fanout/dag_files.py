@@ -15,7 +15,7 @@ import yaml
 
 BUCKET = "fanout"
 FEATURES = 200
-OURS, STOCK, DAG_FACTORY = "fanout", "stock", "dag_factory"
+OURS, STOCK, DAG_FACTORY, BEFORE = "fanout", "stock", "dag_factory", "before"
 
 _EMPTY = "airflow.providers.standard.operators.empty.EmptyOperator"
 
@@ -86,6 +86,23 @@ with DAG(
         plan >> create >> wait >> publish
 '''
 
+_BEFORE_DAG = '''"""A task that does nothing."""
+
+from airflow.sdk import dag, task
+
+
+@dag(dag_id="{before}", schedule=None)
+def before():
+    @task
+    def nothing():
+        pass
+
+    nothing()
+
+
+before()
+'''
+
 _DAG_FACTORY_DAG = '''"""dag_factory.yaml as an Airflow DAG."""
 
 from pathlib import Path
@@ -115,6 +132,12 @@ def write_stock(folder: Path, models: Sequence[str]) -> Path:
     """The stock operators' DAG file."""
     folder.mkdir(parents=True, exist_ok=True)
     return _write(folder / f"{STOCK}.py", _STOCK_DAG.format(models=json.dumps(list(models)), bucket=BUCKET))
+
+
+def write_before(folder: Path) -> Path:
+    """The DAG file of a task that does nothing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return _write(folder / f"{BEFORE}.py", _BEFORE_DAG.format(before=BEFORE))
 
 
 def write_dag_factory(folder: Path, models: Sequence[str]) -> Path:

@@ -66,7 +66,8 @@ def prices(settings: Account, s3: Callable[[], Any]) -> Prices:
 class AirflowClients:
     """The clients of a portfolio's connections, each made when it is first asked for.
 
-    A boto3 client takes a worker tenths of a second to make, and most tasks need one of them or none.
+    A boto3 client takes a worker tenths of a second to make, half of it the session that those of a connection share,
+    and most tasks need one of them or none.
 
     :param cluster_connection: id of the connection that clusters are launched by; none: that of the portfolio
     """
@@ -88,15 +89,20 @@ class AirflowClients:
 
     @cached_property
     def emr(self) -> Any:
-        return emr_client(self.emr_conn_id)
+        return _client("emr", self.emr_conn_id, _PATIENT, self._sessions)
 
     @cached_property
     def launching_emr(self) -> Any:
-        return launching_emr_client(self.emr_conn_id)
+        """An EMR client that sends each call once."""
+        return _client("emr", self.emr_conn_id, _ONCE, self._sessions)
 
     @cached_property
     def s3(self) -> Any:
-        return s3_client(self.connections.aws)
+        return _client("s3", self.connections.aws, _PATIENT, self._sessions)
+
+    @cached_property
+    def _sessions(self) -> dict[str, Session]:
+        return {}
 
 
 def console_place(aws_conn_id: str) -> tuple[str, str]:
@@ -114,11 +120,6 @@ def emr_client(aws_conn_id: str) -> Any:
 def watching_emr_client(aws_conn_id: str) -> Any:
     """A boto3 EMR client that gives up early."""
     return _client("emr", aws_conn_id, _BRIEF)
-
-
-def launching_emr_client(aws_conn_id: str) -> Any:
-    """A boto3 EMR client that sends each call once."""
-    return _client("emr", aws_conn_id, _ONCE)
 
 
 def s3_client(aws_conn_id: str) -> Any:
@@ -151,19 +152,26 @@ def preload() -> None:
     """
     nobody = {"aws_access_key_id": "none", "aws_secret_access_key": "none"}
     session = Session(region_name="us-east-1", **nobody)
-    for service in ("emr", "s3"):
-        _client_of(session, service)
+    for service, list_in_pages in (("emr", "list_clusters"), ("s3", "list_objects_v2")):
+        _client_of(session, service).get_paginator(list_in_pages)
     gc.freeze()
 
 
-def _client(service: str, aws_conn_id: str, config: Config) -> Any:
+def _client(
+    service: str, aws_conn_id: str, config: Config, sessions: dict[str, Session] | None = None
+) -> Any:
     """As the hook makes it; but the hook reads each service's description for each client, and inspects the source of
     every imported module to tell AWS who calls, which takes a new worker half a second.
+
+    :param sessions: by connection, those that clients have been made of; what is missing is added
     """
     _require_connection(aws_conn_id)
     hook = AwsBaseHook(aws_conn_id=aws_conn_id, client_type=service, config=config)
+    sessions = {} if sessions is None else sessions
+    if aws_conn_id not in sessions:
+        sessions[aws_conn_id] = hook.get_session(region_name=hook.region_name)
     return _client_of(
-        hook.get_session(region_name=hook.region_name),
+        sessions[aws_conn_id],
         service,
         endpoint_url=hook.conn_config.get_service_endpoint_url(service),
         config=hook.config,

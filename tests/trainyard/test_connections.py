@@ -10,6 +10,8 @@ import pytest
 from botocore.loaders import JSONFileLoader
 
 from trainyard import connections
+from trainyard.connections import AirflowClients
+from trainyard.portfolio import Connections
 
 EMR, S3 = "http://127.0.0.1:1001", "http://127.0.0.1:1002"
 
@@ -22,12 +24,24 @@ def _connection(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_clients_call_where_and_as_their_connection_says() -> None:
-    emr, s3 = connections.launching_emr_client("aws_default"), connections.s3_client("aws_default")
+    clients = AirflowClients(Connections())
+    emr, s3 = clients.launching_emr, clients.s3
     assert (emr.meta.endpoint_url, s3.meta.endpoint_url) == (EMR, S3)
     assert {emr.meta.region_name, s3.meta.region_name} == {"eu-west-1"}
     credentials = emr._request_signer._credentials
     assert (credentials.access_key, credentials.secret_key) == ("key-of-it", "secret-of-it")
     assert emr.meta.config.retries["total_max_attempts"] == 1
+
+
+def test_a_cluster_s_account_and_the_portfolio_s_are_not_mixed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients of one connection share its session, and no others."""
+    extra = {"region_name": "eu-west-1"}
+    other = {"conn_type": "aws", "login": "key-of-other", "password": "secret-of-other", "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_OF_ANOTHER", json.dumps(other))
+    clients = AirflowClients(Connections(), "aws_of_another")
+    made = (clients.emr, clients.launching_emr, clients.s3)
+    keys = [client._request_signer._credentials.access_key for client in made]
+    assert keys == ["key-of-other", "key-of-other", "key-of-it"]
 
 
 def test_the_console_of_a_region_s_own_partition_is_linked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,8 +64,9 @@ def test_a_worker_reads_no_description_of_aws_that_it_has_inherited(monkeypatch:
         return found
 
     monkeypatch.setattr(JSONFileLoader, "load_file", noted)
-    connections.emr_client("aws_default")
-    connections.s3_client("aws_default")
+    clients = AirflowClients(Connections())
+    clients.emr.get_paginator("list_clusters")
+    clients.s3.get_paginator("list_objects_v2")
     connections.console_place("aws_default")
     assert read == []
 

@@ -201,7 +201,7 @@ def test_the_ui_knows_the_links_of_as_many_attempts_as_may_be_retried(
 
 
 def test_a_link_is_what_either_of_the_training_s_tasks_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    left = (
+    attempts = (
         {"2": {"cluster": "https://second"}, "1": "no URLs"},
         ["no attempts"],
         {
@@ -209,6 +209,7 @@ def test_a_link_is_what_either_of_the_training_s_tasks_left(monkeypatch: pytest.
             "2": {"cluster": "https://older", "logs": 7},
         },
     )
+    left = ["nothing of ours", *({"attempts": each} for each in attempts)]
     monkeypatch.setattr(attempt_link, "_left", lambda *_, **__: left)
     key = SimpleNamespace(dag_id="shop", run_id="manual__1", task_id="apple.wait_for_training")
     found = {link.name: link.get_link(None, ti_key=key) for link in ATTEMPT_LINKS}

@@ -150,40 +150,39 @@ def test_twenty_waits_cost_as_many_lists_as_one(emr: Any, monkeypatch: pytest.Mo
     assert set(pauses) == {(0.05,)}
 
 
-def test_the_more_wait_the_more_of_their_ends_are_told_at_once(
+def test_the_more_wait_the_more_of_their_ends_are_told_at_once_while_more_come(
     emr: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Airflow parses the whole DAG file for the ends that it is told of at once."""
+    """Airflow parses the whole DAG file for the ends that it is told of at once, while launching needs the machine."""
+    group = poll.Group()
     naps: list[float] = []
+    more_come = True
 
     async def nap(seconds: float) -> None:
         naps.append(seconds)
+        if more_come:
+            group.awaited[len(naps)] = poll.Awaited(ClusterId("j-more"), datetime.now(timezone.utc))
 
     monkeypatch.setattr(poll, "asyncio", SimpleNamespace(**vars(asyncio) | {"sleep": nap}))
-    monkeypatch.setattr(poll, "time", SimpleNamespace(monotonic=lambda: 0.0))
-    clusters = [run_cluster(emr, f"told-{number}") for number in range(20)]
-    pages = pages_of_active(emr)
+    monkeypatch.setattr(poll, "time", SimpleNamespace(monotonic=lambda: sum(naps)))
 
-    async def longest_nap_of_a_round(waiting: list[ClusterId]) -> float:
-        now = datetime.now(timezone.utc)
-        awaited = {number: poll.Awaited(cluster_id, now) for number, cluster_id in enumerate(waiting)}
-        monkeypatch.setitem(poll.groups, poll.stream_key("aws_default", None), poll.Group(awaited))
+    def rest(members: int) -> float:
+        """How long the rest of a round is."""
         naps.clear()
-        stream = poll.sightings("aws_default", None)
-        # the next round's first page comes after all naps of this one
-        for _ in range(pages + 1):
-            await anext(stream)
-        await stream.aclose()
-        return max(naps)
+        awaited = poll.Awaited(ClusterId("j-1"), datetime.now(timezone.utc))
+        group.awaited = {-number: awaited for number in range(1, members + 1)}
+        asyncio.run(poll._rest(group, poll._round_seconds(group, 2), 2))
+        return sum(naps)
 
-    of_few = asyncio.run(longest_nap_of_a_round(clusters[:3]))
-    of_many = asyncio.run(longest_nap_of_a_round(clusters))
-    assert 2 * of_few < of_many
+    assert (rest(3), rest(8), rest(20), rest(200)) == (0, 4, 10, 10)
+    more_come = False
+    assert (rest(3), rest(8), rest(20), rest(200)) == (0, 2, 2, 2)
 
 
 def test_success_ends_the_task_in_the_triggerer(monkeypatch: pytest.MonkeyPatch, emr: Any) -> None:
     ended: list[Any] = []
-    monkeypatch.setattr(TrainingTrigger, "_end", lambda _self, *words: ended.append(words))
+    monkeypatch.setenv("AIRFLOW_CONN_APP_DB", "postgresql://nobody:none@127.0.0.1:1/none")
+    monkeypatch.setattr(ledger, "end", lambda _app, **words: ended.append(words))
     status = poll.ClusterStatus(ClusterId("j-1"), "TERMINATING", "ALL_STEPS_COMPLETED", "Steps completed")
 
     async def stream() -> AsyncIterator[poll.Sighting]:
@@ -191,7 +190,7 @@ def test_success_ends_the_task_in_the_triggerer(monkeypatch: pytest.MonkeyPatch,
 
     event = asyncio.run(first(trigger(ClusterId("j-1")).filter_shared_stream(stream())))
     assert isinstance(event, TaskSuccessEvent)
-    assert ended == [("succeeded", None, None)]
+    assert ended == [{"training_id": TRAINING_ID, "attempt": 1, "outcome": "succeeded"}]
 
 
 def test_an_emr_that_does_not_answer_delays_and_fails_nothing(

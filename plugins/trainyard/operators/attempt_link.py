@@ -10,10 +10,11 @@ import attrs
 from airflow.sdk import BaseOperator, BaseOperatorLink
 
 from trainyard.operators.create import CreateTrainingCluster
-from trainyard.operators.links import ATTEMPTS, CLUSTER, LOGS
+from trainyard.operators.links import CLUSTER, LOGS
 from trainyard.operators.run_plan import CREATE_TASK, WAIT_TASK
 from trainyard.operators.wait import WaitForTraining
 from trainyard.portfolio import MOST_RETRIES
+from trainyard.watcher import ATTEMPTS, TRAINING
 
 
 @attrs.define()
@@ -23,11 +24,13 @@ class AttemptLink(BaseOperatorLink):
     number: int
     what: str
 
+    # made once: for each task of each copy of the DAG that Airflow builds it is asked for each link's
+    name: str = attrs.field(init=False)
+
     operators: ClassVar[list[type[BaseOperator]]] = [CreateTrainingCluster, WaitForTraining]
 
-    @property
-    def name(self) -> str:
-        return f"Attempt {self.number}: {self.what}"
+    def __attrs_post_init__(self) -> None:
+        self.name = f"Attempt {self.number}: {self.what}"
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ARG002
         """The URL; empty where neither of the training's tasks has left such an attempt.
@@ -36,10 +39,11 @@ class AttemptLink(BaseOperatorLink):
         """
         group = ti_key.task_id.rpartition(".")[0]
         for left in _left(ti_key.dag_id, ti_key.run_id, group, second=int(time.monotonic())):
-            urls = left.get(str(self.number)) if isinstance(left, dict) else None
-            url = urls.get(self.what) if isinstance(urls, dict) else None
-            if isinstance(url, str):
-                return url
+            of: Any = left
+            for key in (ATTEMPTS, str(self.number), self.what):
+                of = of.get(key) if isinstance(of, dict) else None
+            if isinstance(of, str):
+                return of
         return ""
 
 
@@ -60,6 +64,6 @@ def _left(dag_id: str, run_id: str, group: str, *, second: int) -> tuple[Any, ..
     from airflow.utils.session import create_session  # noqa: PLC0415
 
     tasks = [f"{group}.{task}" for task in (CREATE_TASK, WAIT_TASK)]
-    query = XComModel.get_many(key=ATTEMPTS, dag_ids=dag_id, run_id=run_id, task_ids=tasks)
+    query = XComModel.get_many(key=TRAINING, dag_ids=dag_id, run_id=run_id, task_ids=tasks)
     with create_session() as session:
         return tuple(session.scalars(query.with_only_columns(XComModel.value)))

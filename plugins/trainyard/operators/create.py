@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow.providers.amazon.aws.operators.emr import EmrCreateJobFlowOperator
 
@@ -16,9 +16,9 @@ from trainyard.operators.launch import (
     order_of,
     training_trigger,
 )
-from trainyard.operators.links import leave_attempts
+from trainyard.operators.links import leave_links, urls_of
 from trainyard.portfolio import Portfolio
-from trainyard.watcher import LAUNCHED
+from trainyard.watcher import ATTEMPTS, TRAINING, WAIT
 
 
 class CreateTrainingCluster(EmrCreateJobFlowOperator):
@@ -33,6 +33,8 @@ class CreateTrainingCluster(EmrCreateJobFlowOperator):
 
     # a worker makes a request to keep what they are rendered to, and the stock fields say nothing here
     template_fields: Sequence[str] = ()
+    template_ext: Sequence[str] = ()
+    template_fields_renderers: ClassVar[dict[str, str]] = {}
     # the plugin's stand in their place
     operator_extra_links = ()
 
@@ -53,10 +55,13 @@ class CreateTrainingCluster(EmrCreateJobFlowOperator):
         clients = clients_of(self.portfolio, order)
         attempt = launch_or_defer(self, clients=clients, order=order, context=context)
         attempts = ledger.attempts(clients.app, attempt.training_id)
-        leave_attempts(context, attempts, log_uri=order.model.cluster.log_uri)
+        log_uri = order.model.cluster.log_uri
         if self.hands_over and attempt.state == "launched":
-            trigger = training_trigger(self.portfolio, order, attempt)
-            context["ti"].xcom_push(key=LAUNCHED, value=trigger.serialize()[1])
+            wait = training_trigger(self.portfolio, order, attempt).serialize()[1]
+            left = {ATTEMPTS: urls_of(attempts, log_uri=log_uri), WAIT: wait}
+            context["ti"].xcom_push(key=TRAINING, value=left)
+        else:
+            leave_links(context, attempts, log_uri=log_uri)
         return str(attempt.cluster_id)
 
     def resume(self, context: Any, event: Any = None) -> str:

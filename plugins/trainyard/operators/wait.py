@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow.providers.amazon.aws.sensors.emr import EmrStepSensor
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
@@ -29,7 +29,7 @@ from trainyard.operators.launch import (
     training_trigger,
     tries_before,
 )
-from trainyard.operators.links import leave_attempts
+from trainyard.operators.links import leave_links
 from trainyard.operators.run_plan import model_of, read_plan
 from trainyard.portfolio import Portfolio
 from trainyard.watcher import ON_A_WORKER, LaunchedTrigger, LogTrigger
@@ -49,6 +49,8 @@ class WaitForTraining(EmrStepSensor):
 
     # a worker makes a request to keep what they are rendered to, and the stock fields say nothing here
     template_fields: Sequence[str] = ()
+    template_ext: Sequence[str] = ()
+    template_fields_renderers: ClassVar[dict[str, str]] = {}
     # the plugin's stand in their place
     operator_extra_links = ()
 
@@ -84,7 +86,7 @@ class WaitForTraining(EmrStepSensor):
         clients = clients_of(self.portfolio, order)
         attempt = self._attempt_to_await(clients, order, context)
         attempts = ledger.attempts(clients.app, attempt.training_id)
-        leave_attempts(context, attempts, log_uri=order.model.cluster.log_uri)
+        leave_links(context, attempts, log_uri=order.model.cluster.log_uri)
         if attempt.outcome == "succeeded":
             return
         ledger.record_wait(clients.app, training_id=attempt.training_id, attempt=attempt.attempt)
@@ -122,7 +124,7 @@ class WaitForTraining(EmrStepSensor):
         attempt = attempts[event["attempt"] - 1]
         clients = AirflowClients(self.portfolio.connections, attempt.aws_conn_id)
         log_uri = model_of(self.portfolio, self.model_name, read_plan(context)).cluster.log_uri
-        leave_attempts(context, attempts, log_uri=log_uri)
+        leave_links(context, attempts, log_uri=log_uri)
         logs = self._logs(attempt, log_uri)
         verdict = judge(attempt, attempts=attempts, emr=clients.emr, s3=clients.s3, log=logs.text)
         failure = verdict.failure

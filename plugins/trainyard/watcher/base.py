@@ -7,7 +7,6 @@ from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 
-from trainyard import connections, ledger
 from trainyard.ledger import ClusterId
 from trainyard.training import TrainingId
 from trainyard.watcher import killed, poll
@@ -99,17 +98,3 @@ class AttemptTrigger(EmrPollTrigger):
                 reason=f"the task was ended while it waited for {self.AWAITED}",
             )
         )
-
-    def _end(self, outcome: ledger.Outcome, code: str | None, reason: str | None) -> None:
-        app = connections.watching_database(self.app_db)
-        try:
-            ledger.end(
-                app,
-                training_id=self.training_id,
-                attempt=self.attempt,
-                outcome=outcome,
-                failure_code=code,
-                failure_reason=reason,
-            )
-        finally:
-            app.dispose()

@@ -1,4 +1,4 @@
-"""What becomes of attempts whose task waits no more: one queue and one thread, however many are killed at once.
+"""What becomes of attempts whose task waits no more, of many together.
 
 Within a second of calling ``on_kill`` the triggerer cancels it, and a run may be failed while hundreds wait. So nothing
 of this depends on the coroutine that asks for it; Airflow is asked for many tasks at once, and EMR to terminate many
@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from threading import Timer
 
 from trainyard import clusters, connections, ledger
 from trainyard.ledger import ClusterId
 from trainyard.training import TrainingId
 from trainyard.watcher import poll
 from trainyard.watcher.states import RunKey, TaskKey, task_states
+from trainyard.watcher.together import Together
 
 # throttling and lost connections delay the end of clusters, up to this; what is left is the reaper's
 _PATIENCE_SECONDS = 300
@@ -51,23 +50,16 @@ class Killed:
     asked: bool = False
 
 
-_queue: deque[Killed] = deque()
-_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="trainyard-killed")
-
-
 async def settle(killed: Killed) -> None:
     """End the attempt and its cluster, if its task really waits no more; done even where this is cancelled.
 
     A triggerer that stalled for a while is told of tasks that another one has taken over: Airflow is asked how the task
     stands, and one that is still deferred, also when Airflow is asked again, is left alone.
     """
-    _queue.append(killed)
-    await asyncio.shield(asyncio.wrap_future(_thread.submit(_settle_all)))
+    await asyncio.shield(asyncio.wrap_future(_killed.add(killed)))
 
 
-def _settle_all() -> None:
-    """All that have come by now; who comes meanwhile is the next call's."""
-    all_killed = [_queue.popleft() for _ in range(len(_queue))]
+def _settle(all_killed: list[Killed]) -> None:
     by_connection: defaultdict[str, list[Killed]] = defaultdict(list)
     for killed in _no_longer_waiting(all_killed):
         by_connection[killed.aws_conn_id].append(killed)
@@ -76,6 +68,9 @@ def _settle_all() -> None:
             _end_attempts(_terminate(aws_conn_id, group))
         except Exception:
             log.exception("%d attempts could not be ended; the reaper will", len(group))
+
+
+_killed = Together("killed", _settle)
 
 
 def _no_longer_waiting(all_killed: Iterable[Killed]) -> list[Killed]:
@@ -108,18 +103,8 @@ def _ended_in_run(run: RunKey, group: list[tuple[str, Killed]]) -> list[Killed]:
         else:
             ended.append(killed)
     if again:
-        _ask_later(again)
+        _killed.add_later(*again, seconds=_ASK_AGAIN_SECONDS)
     return ended
-
-
-def _ask_later(some: list[Killed]) -> None:
-    def ask() -> None:
-        _queue.extend(some)
-        _thread.submit(_settle_all)
-
-    timer = Timer(_ASK_AGAIN_SECONDS, ask)
-    timer.daemon = True
-    timer.start()
 
 
 def _terminate(aws_conn_id: str, group: list[Killed]) -> list[Killed]:

@@ -9,13 +9,15 @@ from typing import Any
 from airflow.sdk.execution_time.xcom import XCom
 from airflow.triggers.base import TriggerEvent
 
-from trainyard.watcher import begun
+from trainyard.watcher import told
 from trainyard.watcher.base import EmrPollTrigger
 from trainyard.watcher.poll import Sighting
 from trainyard.watcher.training import TrainingTrigger
 
-# the XCom of the task that launched: the arguments of a TrainingTrigger
-LAUNCHED = "launched"
+# The one XCom that a training's tasks leave, since each is a request: the URLs of its attempts, and, where the task
+# hands over what it launched, the arguments of the TrainingTrigger that waits for it.
+TRAINING = "training"
+ATTEMPTS, WAIT = "attempts", "wait"
 # what resumes a task that only a worker can go on with
 ON_A_WORKER = {"worker": True}
 
@@ -50,7 +52,7 @@ class LaunchedTrigger(EmrPollTrigger):
             yield TriggerEvent(ON_A_WORKER)
             return
         self._known = launched
-        begun.tell(launched)
+        told.begun(launched)
         async for event in launched.filter_shared_stream(shared_stream):
             yield event
 
@@ -79,14 +81,14 @@ class LaunchedTrigger(EmrPollTrigger):
         try:
             left = await asyncio.to_thread(
                 XCom.get_one,
-                key=LAUNCHED,
+                key=TRAINING,
                 dag_id=self._task.dag_id,
                 run_id=self._task.run_id,
                 task_id=self.launched_by,
             )
-            if left is None:
+            if left is None or WAIT not in left:
                 return None
-            training = TrainingTrigger(**left)
+            training = TrainingTrigger(**left[WAIT])
         except Exception:
             self.log.warning("Airflow does not say what %s launched", self.launched_by, exc_info=True)
             return None

@@ -33,7 +33,8 @@ _JITTER_SECONDS = 0.5
 # how long a round waits for slots to be given out
 _ADMISSION_SECONDS = 2.0
 # Airflow parses the whole DAG file for each handful of tasks that end in the triggerer at once: where many wait, a
-# round lasts as long as several calls, so that the handfuls are larger. The last few are seen as soon as they can be.
+# round lasts as long as several calls, so that the handfuls are larger, for as long as more begin to wait: the machine
+# is needed for launching then. The last ones are seen as soon as they can be.
 _LONGEST_ROUND_CALLS = 5
 _WAITING_PER_CALL = 4
 # a few that have ended are described; of more, a page of the list of ended clusters tells fifty at once
@@ -75,6 +76,9 @@ class Group:
     awaited: dict[int, Awaited] = field(default_factory=dict)
     asking: dict[int, Asking] = field(default_factory=dict)
 
+    def members(self) -> set[int]:
+        return {*self.awaited, *self.asking}
+
 
 @dataclass(frozen=True)
 class Sighting:
@@ -113,7 +117,7 @@ async def sightings(aws_conn_id: str, region_name: str | None) -> AsyncIterator[
                 ends_at = time.monotonic() + _round_seconds(group, seconds)
                 async for sighting in _round(emr, aws_conn_id, group, admission, seconds):
                     yield sighting
-                await asyncio.sleep(ends_at - time.monotonic())
+                await _rest(group, ends_at, seconds)
         except Exception:
             log.warning("EMR could not be asked; the next round will", exc_info=True)
             await _pause(seconds)
@@ -121,9 +125,17 @@ async def sightings(aws_conn_id: str, region_name: str | None) -> AsyncIterator[
 
 
 def _round_seconds(group: Group, seconds: float) -> float:
-    """How long a round lasts at least."""
-    waiting = len(group.awaited) + len(group.asking)
-    return seconds * min(_LONGEST_ROUND_CALLS, waiting // _WAITING_PER_CALL)
+    """How long a round lasts at least, while more begin to wait."""
+    return seconds * min(_LONGEST_ROUND_CALLS, len(group.members()) // _WAITING_PER_CALL)
+
+
+async def _rest(group: Group, ends_at: float, seconds: float) -> None:
+    """Until a round's end, or until nobody more has begun to wait for as long as a call."""
+    while (left := ends_at - time.monotonic()) > 0:
+        members = group.members()
+        await asyncio.sleep(min(seconds, left))
+        if group.members() <= members:
+            return
 
 
 def _seconds_between_calls() -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime, timezone
 
@@ -10,7 +9,7 @@ from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
 from trainyard.ledger import ClusterId
 from trainyard.training import TrainingId
-from trainyard.watcher import poll
+from trainyard.watcher import poll, told
 from trainyard.watcher.base import AttemptTrigger
 from trainyard.watcher.poll import Awaited, Sighting
 
@@ -62,7 +61,7 @@ class TrainingTrigger(AttemptTrigger):
             async for sighting in shared_stream:
                 status = sighting.clusters.get(self.cluster_id)
                 if status is not None and status.succeeded:
-                    await self._record_success()
+                    await told.succeeded(self)
                     yield TaskSuccessEvent()
                     return
                 if (status is not None and status.ended) or datetime.now(timezone.utc) > give_up_at:
@@ -70,10 +69,3 @@ class TrainingTrigger(AttemptTrigger):
                     return
         finally:
             del awaited[id(self)]
-
-    async def _record_success(self) -> None:
-        try:
-            await asyncio.to_thread(self._end, "succeeded", None, None)
-        except Exception:
-            # publish ends what it finds with a manifest: the ledger's word is late then, not lost
-            self.log.warning("the ledger could not be reached; publish will record the end", exc_info=True)

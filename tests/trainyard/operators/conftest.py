@@ -21,7 +21,7 @@ from airflow.sdk.exceptions import TaskDeferred
 from sqlalchemy import Engine
 
 from trainyard import databases, ledger
-from trainyard.ledger import Attempt
+from trainyard.ledger import Attempt, ClusterId
 from trainyard.operators import CreateTrainingCluster, RunPlan, WaitForTraining
 from trainyard.portfolio import Portfolio, load_portfolio
 from trainyard.training import Training, split_uri
@@ -152,6 +152,22 @@ class Shop:
         trigger = deferred.value.trigger
         assert isinstance(trigger, TrainingTrigger)
         return trigger
+
+    def wait_for_many(self, number: int) -> list[TrainingTrigger]:
+        """Waits of as many models, each with a cluster."""
+        first = self.wait()
+        triggers = [first]
+        for n in range(1, number):
+            training = replace(self.training, model=f"model_{n}")
+            attempt = ledger.allocate(self.app, training=training, aws_conn_id="aws_default")
+            cluster_id = ClusterId(self.run_cluster(attempt.cluster_name))
+            ledger.record_launch(self.app, training_id=training.training_id, attempt=1, cluster_id=cluster_id)
+            arguments: dict[str, Any] = first.serialize()[1] | {"training_id": training.training_id}
+            triggers.append(TrainingTrigger(**arguments | {"cluster_id": cluster_id}))
+        for n, trigger in enumerate(triggers):
+            task = SimpleNamespace(dag_id="shop", run_id=self.run_id, task_id=f"model_{n}.wait_for_training")
+            trigger._task_instance = task
+        return triggers
 
     def waiting_task(self) -> WaitForTraining:
         return WaitForTraining(task_id="wait_for_training", portfolio=self.portfolio, model_name="hotels")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from dataclasses import replace
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -60,7 +58,7 @@ def kill_and_ask_again(
     for _ in states:
         assert asked.acquire(timeout=120)
     # what follows from the last answer is done by the same thread
-    killed._thread.submit(lambda: None).result(timeout=120)
+    killed._killed.add().result(timeout=120)
 
 
 def test_a_triggerer_that_stalled_ends_no_cluster_of_a_task_that_still_waits(
@@ -91,27 +89,10 @@ def test_a_task_that_was_cleared_and_deferred_again_at_once_does_not_keep_its_ol
     assert shop.attempts()[0].failure_code == "task_ended"
 
 
-def wait_for_many(shop: Shop, number: int) -> list[TrainingTrigger]:
-    """Waits of as many models, each with a cluster."""
-    first = shop.wait()
-    triggers = [first]
-    for n in range(1, number):
-        training = replace(shop.training, model=f"model_{n}")
-        attempt = ledger.allocate(shop.app, training=training, aws_conn_id="aws_default")
-        cluster_id = ClusterId(shop.run_cluster(attempt.cluster_name))
-        ledger.record_launch(shop.app, training_id=training.training_id, attempt=1, cluster_id=cluster_id)
-        arguments: dict[str, Any] = first.serialize()[1] | {"training_id": training.training_id}
-        triggers.append(TrainingTrigger(**arguments | {"cluster_id": cluster_id}))
-    for n, trigger in enumerate(triggers):
-        task = SimpleNamespace(dag_id="shop", run_id=shop.run_id, task_id=f"model_{n}.wait_for_training")
-        trigger._task_instance = task
-    return triggers
-
-
 def kill_as_a_triggerer_does(triggers: list[TrainingTrigger]) -> None:
     """It cancels a trigger again a second after, while ``on_kill`` runs: here before any has got anywhere."""
     told = threading.Event()
-    killed._thread.submit(told.wait)
+    killed._killed._thread.submit(told.wait)
 
     async def run(trigger: TrainingTrigger) -> None:
         try:
@@ -131,13 +112,13 @@ def kill_as_a_triggerer_does(triggers: list[TrainingTrigger]) -> None:
         asyncio.run(kill())
     finally:
         told.set()
-    killed._thread.submit(lambda: None).result(timeout=240)
+    killed._killed.add().result(timeout=240)
 
 
 def test_of_many_killed_at_once_no_cluster_stays_though_the_killing_is_cancelled_and_throttled(
     shop: Shop, idle_aws_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    triggers = wait_for_many(shop, 50)
+    triggers = shop.wait_for_many(50)
     states = {"model_49.wait_for_training": "deferred"}
     asked: list[list[str]] = []
 
@@ -161,7 +142,7 @@ def test_of_many_killed_at_once_no_cluster_stays_though_the_killing_is_cancelled
 def test_a_cluster_that_emr_does_not_know_keeps_no_other_alive(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    triggers = wait_for_many(shop, 3)
+    triggers = shop.wait_for_many(3)
     triggers[1].cluster_id = ClusterId("j-0000000000000")
     monkeypatch.setattr(task_states.RuntimeTaskInstance, "get_task_states", lambda **_: {})
     kill_as_a_triggerer_does(triggers)

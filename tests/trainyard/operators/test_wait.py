@@ -295,7 +295,7 @@ def test_every_attempt_s_cluster_and_logs_are_left_for_the_links_in_the_ui(shop:
     event = {"training_id": second.training_id, "attempt": 2, "log_waited": True}
     with pytest.raises(AirflowException):
         shop.waiting_task().execute_complete(context, event)
-    left = context["ti"].pushed["attempts"]
+    left = context["ti"].pushed["training"]["attempts"]
     assert sorted(left) == ["1", "2"]
     assert left["1"]["cluster"].endswith(f"#/clusterDetails/{first.cluster_id}")
     assert left["2"]["cluster"].endswith(f"#/clusterDetails/{second.cluster_id}")
@@ -310,7 +310,7 @@ def test_attempts_are_left_for_the_links_while_the_last_one_is_waited_for(shop: 
     context = shop.context()
     with pytest.raises(TaskDeferred):
         shop.waiting_task().execute(context)
-    assert sorted(context["ti"].pushed["attempts"]) == ["1", "2"]
+    assert sorted(context["ti"].pushed["training"]["attempts"]) == ["1", "2"]
 
 
 def test_links_that_cannot_be_made_fail_no_task(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

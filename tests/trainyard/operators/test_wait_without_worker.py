@@ -20,12 +20,20 @@ from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 from airflow.serialization.serialized_objects import DagSerialization
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
-from trainyard import ledger
+from trainyard import connections, ledger
 from trainyard.clusters import ClusterStatus
 from trainyard.dag_factory import build_dag
 from trainyard.ledger import ClusterId
 from trainyard.operators import WaitForTraining
-from trainyard.watcher import LAUNCHED, ON_A_WORKER, LaunchedTrigger, TrainingTrigger, begun, launched
+from trainyard.watcher import (
+    ON_A_WORKER,
+    TRAINING,
+    LaunchedTrigger,
+    TrainingTrigger,
+    launched,
+    together,
+    told,
+)
 from trainyard.watcher import states as task_states
 from trainyard.watcher.poll import Sighting
 
@@ -51,6 +59,7 @@ class XComs:
 @pytest.fixture
 def xcoms(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> XComs:
     """Of a run whose cluster is launched and handed over."""
+    monkeypatch.setattr(told._begun, "gather_seconds", 0)
     played = XComs(shop.hand_over())
     monkeypatch.setattr(launched, "XCom", played)
     stand(shop, "deferred", monkeypatch)
@@ -106,7 +115,7 @@ def first_event(trigger: LaunchedTrigger, *sightings: Sighting, until_over: bool
 
     async def stream() -> AsyncIterator[Sighting]:
         # what is told of a wait that begins is told beside it
-        begun._thread.submit(lambda: None).result(timeout=120)
+        told._begun.add().result(timeout=120)
         for sighting in sightings if until_over else ():
             yield sighting
 
@@ -170,7 +179,7 @@ def test_a_wait_that_does_not_know_what_was_launched_is_a_worker_s(
 ) -> None:
     """As where ``create_cluster`` was marked success by hand, or found a training that has ended well."""
     xcoms.away = left == "no answer"
-    del xcoms.of["hotels.create_cluster", LAUNCHED]
+    del xcoms.of["hotels.create_cluster", TRAINING]
     trigger, _ = begin(shop)
     event = first_event(trigger)
     assert event.payload == ON_A_WORKER
@@ -193,12 +202,12 @@ def test_a_first_try_that_began_to_wait_and_lost_what_for_keeps_its_cluster(shop
 
 def test_a_cluster_on_another_poll_is_waited_for_from_a_worker(shop: Shop, xcoms: XComs) -> None:
     """A run's overrides may say another connection than the DAG in Airflow's database."""
-    xcoms.of["hotels.create_cluster", LAUNCHED]["aws_conn_id"] = "aws_of_another"
+    xcoms.of["hotels.create_cluster", TRAINING]["wait"]["aws_conn_id"] = "aws_of_another"
     assert first_event(begin(shop)[0], ended_well(shop)).payload == ON_A_WORKER
 
 
 def test_what_was_handed_over_in_another_form_is_a_worker_s(shop: Shop, xcoms: XComs) -> None:
-    del xcoms.of["hotels.create_cluster", LAUNCHED]["give_up_at"]
+    del xcoms.of["hotels.create_cluster", TRAINING]["wait"]["give_up_at"]
     assert first_event(begin(shop)[0], ended_well(shop)).payload == ON_A_WORKER
 
 
@@ -222,18 +231,18 @@ def test_that_a_task_waits_is_told_until_the_ledger_has_it(
     """A later try would else take the cluster of an earlier one for its own."""
     told_later = threading.Event()
 
-    def tell_at_once(seconds: float, tell_again: Callable[[], None]) -> SimpleNamespace:
-        assert seconds == begun._TELL_AGAIN_SECONDS
+    def tell_at_once(seconds: float, tell: Callable[..., Any], waits: Any) -> SimpleNamespace:
+        assert seconds == told._TELL_AGAIN_SECONDS
         monkeypatch.setenv("AIRFLOW_CONN_APP_DB", there)
-        tell_again()
+        tell(*waits)
         return SimpleNamespace(start=told_later.set)
 
     there = os.environ["AIRFLOW_CONN_APP_DB"]
     monkeypatch.setenv("AIRFLOW_CONN_APP_DB", "postgresql://nobody:none@127.0.0.1:1/none")
-    monkeypatch.setattr(begun, "Timer", tell_at_once)
+    monkeypatch.setattr(together, "Timer", tell_at_once)
     first_event(begin(shop)[0], ended_well(shop), until_over=False)
     assert told_later.is_set()
-    begun._thread.submit(lambda: None).result(timeout=120)
+    told._begun.add().result(timeout=120)
     assert shop.attempts()[0].awaited_at is not None
 
 
@@ -258,12 +267,46 @@ def test_a_ledger_that_is_away_keeps_no_training_from_ending_well(
     assert shop.attempts()[0].state == "launched"
 
 
+def test_that_many_have_ended_well_the_ledger_is_told_together(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    triggers = shop.wait_for_many(20)
+    connect, connected = connections.watching_database, []
+    monkeypatch.setattr(
+        connections, "watching_database", lambda conn_id: connected.append(conn_id) or connect(conn_id)
+    )
+    status = {
+        trigger.cluster_id: ClusterStatus(trigger.cluster_id, "TERMINATED", "ALL_STEPS_COMPLETED", reason="")
+        for trigger in triggers
+    }
+    all_have_seen = threading.Event()
+    told._succeeded._thread.submit(all_have_seen.wait)
+
+    async def one(trigger: TrainingTrigger) -> TriggerEvent:
+        async def stream() -> AsyncIterator[Sighting]:
+            yield Sighting(status)
+
+        return await anext(aiter(trigger.filter_shared_stream(stream())))
+
+    async def all_of_them() -> list[TriggerEvent]:
+        events = [asyncio.create_task(one(trigger)) for trigger in triggers]
+        await asyncio.sleep(0)
+        all_have_seen.set()
+        return await asyncio.gather(*events)
+
+    assert {type(event) for event in asyncio.run(all_of_them())} == {TaskSuccessEvent}
+    assert connected == ["app_db"]
+    ids = [trigger.training_id for trigger in triggers]
+    ended = ledger.attempts_by_training(shop.app, ids)
+    assert {attempt.outcome for (attempt,) in ended.values()} == {"succeeded"}
+
+
 @pytest.mark.usefixtures("xcoms")
 def test_a_training_that_has_ended_well_when_it_is_handed_over_again_is_not_waited_for(shop: Shop) -> None:
     """As where a person clears both tasks of a model."""
     first_event(begin(shop)[0], ended_well(shop))
     shop.put_manifest(shop.attempts()[0])
-    assert LAUNCHED not in shop.hand_over()
+    assert "wait" not in shop.hand_over()[TRAINING]
 
 
 @pytest.mark.usefixtures("xcoms")
