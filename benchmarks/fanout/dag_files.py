@@ -15,11 +15,13 @@ import yaml
 
 BUCKET = "fanout"
 FEATURES = 200
-OURS, STOCK, DAG_FACTORY, BEFORE = "fanout", "stock", "dag_factory", "before"
+OURS, STOCK, DAG_FACTORY = "fanout", "stock", "dag_factory"
+# a DAG of one model that runs before one of these
+BEFORE = "before"
 
 _EMPTY = "airflow.providers.standard.operators.empty.EmptyOperator"
 
-_OUR_DAG = '''"""The portfolio portfolios/fanout.yaml as an Airflow DAG."""
+_OUR_DAG = '''"""The portfolio of this name as an Airflow DAG."""
 
 from trainyard.dag_factory import portfolio_dag
 
@@ -71,7 +73,7 @@ def job_flow(model):
 
 
 with DAG(
-    "stock", schedule=None, start_date=datetime(2026, 11, 1, tzinfo=timezone.utc), catchup=False
+    "{name}", schedule=None, start_date=datetime(2026, 11, 1, tzinfo=timezone.utc), catchup=False
 ) as dag:
     plan = EmptyOperator(task_id="plan")
     publish = EmptyOperator(task_id="publish", trigger_rule="all_done")
@@ -84,23 +86,6 @@ with DAG(
                 task_id="wait_for_training", job_flow_id=create.output, deferrable=True, **RETRIES
             )
         plan >> create >> wait >> publish
-'''
-
-_BEFORE_DAG = '''"""A task that does nothing."""
-
-from airflow.sdk import dag, task
-
-
-@dag(dag_id="{before}", schedule=None)
-def before():
-    @task
-    def nothing():
-        pass
-
-    nothing()
-
-
-before()
 '''
 
 _DAG_FACTORY_DAG = '''"""dag_factory.yaml as an Airflow DAG."""
@@ -118,26 +103,24 @@ def model_names(models: int) -> list[str]:
     return [f"model_{number:04}" for number in range(models)]
 
 
-def write_ours(folder: Path, models: Sequence[str]) -> Path:
+def write_ours(folder: Path, models: Sequence[str], name: str = OURS) -> Path:
     """Our DAG file and its portfolio; the DAG file."""
     portfolios = folder / "portfolios"
     portfolios.mkdir(parents=True, exist_ok=True)
     # as a person writes it: what all share once, and what a model has of its own
-    own = {name: {"learner": {"params": {"regParam": 0.001}}, "threshold": {"value": 0.2}} for name in models}
-    (portfolios / f"{OURS}.yaml").write_text(_yaml(_portfolio() | {"models": own}), encoding="utf-8")
-    return _write(folder / f"{OURS}.py", _OUR_DAG)
+    own = {
+        model: {"learner": {"params": {"regParam": 0.001}}, "threshold": {"value": 0.2}} for model in models
+    }
+    portfolio = _portfolio() | {"portfolio": name, "models": own}
+    (portfolios / f"{name}.yaml").write_text(_yaml(portfolio), encoding="utf-8")
+    return _write(folder / f"{name}.py", _OUR_DAG)
 
 
-def write_stock(folder: Path, models: Sequence[str]) -> Path:
+def write_stock(folder: Path, models: Sequence[str], name: str = STOCK) -> Path:
     """The stock operators' DAG file."""
     folder.mkdir(parents=True, exist_ok=True)
-    return _write(folder / f"{STOCK}.py", _STOCK_DAG.format(models=json.dumps(list(models)), bucket=BUCKET))
-
-
-def write_before(folder: Path) -> Path:
-    """The DAG file of a task that does nothing."""
-    folder.mkdir(parents=True, exist_ok=True)
-    return _write(folder / f"{BEFORE}.py", _BEFORE_DAG.format(before=BEFORE))
+    text = _STOCK_DAG.format(name=name, models=json.dumps(list(models)), bucket=BUCKET)
+    return _write(folder / f"{name}.py", text)
 
 
 def write_dag_factory(folder: Path, models: Sequence[str]) -> Path:
@@ -173,7 +156,6 @@ def write_dag_factory(folder: Path, models: Sequence[str]) -> Path:
 
 def _portfolio() -> dict[str, Any]:
     return {
-        "portfolio": OURS,
         "schedule": None,
         "start_date": date(2026, 11, 1),
         "owner": "data-science",
@@ -196,7 +178,7 @@ def _portfolio() -> dict[str, Any]:
 def _job_flow(model: str) -> dict[str, Any]:
     """The stock DAG's request."""
     namespace: dict[str, Any] = {}
-    source = _STOCK_DAG.format(models="[]", bucket=BUCKET)
+    source = _STOCK_DAG.format(name=STOCK, models="[]", bucket=BUCKET)
     begin, end = source.index("def job_flow"), source.index("with DAG(")
     exec(source[begin:end], namespace)  # noqa: S102 (our own text, so that both send the same)
     found: dict[str, Any] = namespace["job_flow"](model)

@@ -10,7 +10,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from trainyard.databases import engine
+from sqlalchemy import Engine
+
 from trainyard.training import split_uri
 
 _SELECT = (
@@ -24,26 +25,17 @@ _THRESHOLD = 0.2
 class Jobs:
     """Writes each launched attempt's folder once.
 
-    :param url: of the application database
+    :param app: the application database
     """
 
-    url: str
+    app: Engine
     s3: Any
     written: set[tuple[str, int]] = field(default_factory=set)
 
     def write_new(self) -> None:
         """The folders of what was launched since the last time."""
-        app = engine(self.url)
-        try:
-            with app.connect() as connection:
-                if (
-                    connection.exec_driver_sql("SELECT to_regclass('operations.attempt')").scalar_one()
-                    is None
-                ):
-                    return
-                rows = connection.exec_driver_sql(_SELECT).mappings().all()
-        finally:
-            app.dispose()
+        with self.app.connect() as connection:
+            rows = connection.exec_driver_sql(_SELECT).mappings().all()
         for row in rows:
             if (row["training_id"], row["attempt"]) not in self.written:
                 self._write(dict(row))

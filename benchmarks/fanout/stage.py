@@ -22,7 +22,7 @@ import boto3
 import psycopg
 from rich.console import Console
 
-from benchmarks.fanout.dag_files import BEFORE, BUCKET, write_before
+from benchmarks.fanout.dag_files import BUCKET
 from local_aws.client import LocalAws
 from trainyard.databases import engine, upgrade_analytics_db, upgrade_app_db
 from trainyard.laptop.airflow_api import AirflowApi, AirflowApiError, parse_time
@@ -158,8 +158,7 @@ class Stage:
 
 @contextmanager
 def stage(state: Path, dags: Path, setting: Setting) -> Iterator[Stage]:
-    """A running stack whose Airflow parses the folder ``dags``, and has run a task before."""
-    write_before(dags)
+    """A running stack whose Airflow parses the folder ``dags``."""
     settings = Settings(state=state, ports=_free_ports(), dags=dags)
     credentials = load_credentials(settings.run)
     timeline = Timeline(Console(stderr=True))
@@ -215,8 +214,6 @@ def _start(stage: Stage, setting: Setting) -> None:
     upgrade_app_db(engine(stage.url("app")))
     upgrade_analytics_db(engine(stage.url("analytics")))
     stage.wait("Airflow", lambda: _is_healthy(stage))
-    # an api-server makes up its routes, which takes it seconds, when the first task that it ever sees asks it something
-    stage.finish(BEFORE, stage.start_run(BEFORE), within_seconds=_START_SECONDS, look=lambda: None)
 
 
 def _local_aws(settings: Settings, setting: Setting) -> list[str]:

@@ -54,7 +54,7 @@ class CreateTrainingCluster(EmrCreateJobFlowOperator):
         order = order_of(self.portfolio, self.model_name, context)
         clients = clients_of(self.portfolio, order)
         attempt = launch_or_defer(self, clients=clients, order=order, context=context)
-        attempts = ledger.attempts(clients.app, attempt.training_id)
+        attempts = [attempt] if attempt.attempt == 1 else ledger.attempts(clients.app, attempt.training_id)
         log_uri = order.model.cluster.log_uri
         if self.hands_over and attempt.state == "launched":
             wait = training_trigger(self.portfolio, order, attempt).serialize()[1]
