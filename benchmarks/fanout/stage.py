@@ -1,7 +1,6 @@
 """A whole Airflow with a PostgreSQL and a local AWS that simulates every step, as both contestants get it.
 
-In: a folder for its state and what is to differ; out, inside the ``with``: a running stack with one DAG, read and
-ready.
+In: a folder for its state and what is to differ; out, inside the ``with``: a running stack.
 """
 
 from __future__ import annotations

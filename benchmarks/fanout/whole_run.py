@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 
 from benchmarks.fanout import dag_files
 from benchmarks.fanout.jobs import Jobs
@@ -43,11 +43,15 @@ def ours_seconds(scratch: Path, models: int) -> float:
     dag_files.write_ours(dags, ["one"], dag_files.BEFORE)
     setting = Setting(plugin=True, step_seconds=STEP_SECONDS, account=UNPACED)
     with stage(scratch / "ours" / "state", dags, setting) as running:
-        jobs = Jobs(engine(running.url("app")), running.s3())
-        _run(running, dag_files.BEFORE, look=jobs.write_new)
-        seconds = _run(running, dag_files.OURS, look=jobs.write_new)
-        _check(running, launched=len(running.aws.lives()), published=_serving(running), models=models)
-        return seconds
+        app = engine(running.url("app"))
+        try:
+            jobs = Jobs(app, running.s3())
+            _run(running, dag_files.BEFORE, look=jobs.write_new)
+            seconds = _run(running, dag_files.OURS, look=jobs.write_new)
+            _check(running, launched=len(running.aws.lives()), published=_serving(app), models=models)
+            return seconds
+        finally:
+            app.dispose()
 
 
 def stock_seconds(scratch: Path, models: int) -> float:
@@ -81,10 +85,6 @@ def _check(running: Stage, *, models: int, **counted: int) -> None:
             )
 
 
-def _serving(running: Stage) -> int:
-    app = engine(running.url("app"))
-    try:
-        with app.connect() as connection:
-            return int(connection.execute(text("SELECT count(*) FROM serving.live_model")).scalar_one())
-    finally:
-        app.dispose()
+def _serving(app: Engine) -> int:
+    with app.connect() as connection:
+        return int(connection.execute(text("SELECT count(*) FROM serving.live_model")).scalar_one())

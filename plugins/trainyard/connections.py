@@ -89,20 +89,26 @@ class AirflowClients:
 
     @cached_property
     def emr(self) -> Any:
-        return _client("emr", self.emr_conn_id, _PATIENT, self._sessions)
+        return self._client("emr", self.emr_conn_id, _PATIENT)
 
     @cached_property
     def launching_emr(self) -> Any:
         """An EMR client that sends each call once."""
-        return _client("emr", self.emr_conn_id, _ONCE, self._sessions)
+        return self._client("emr", self.emr_conn_id, _ONCE)
 
     @cached_property
     def s3(self) -> Any:
-        return _client("s3", self.connections.aws, _PATIENT, self._sessions)
+        return self._client("s3", self.connections.aws, _PATIENT)
 
     @cached_property
     def _sessions(self) -> dict[str, Session]:
         return {}
+
+    def _client(self, service: str, aws_conn_id: str, config: Config) -> Any:
+        if aws_conn_id not in self._sessions:
+            # what a role is assumed by may be sent again, whoever it is for
+            self._sessions[aws_conn_id] = _session(_hook("emr", aws_conn_id, _PATIENT))
+        return _client(service, aws_conn_id, config, self._sessions[aws_conn_id])
 
 
 def console_place(aws_conn_id: str) -> tuple[str, str]:
@@ -157,21 +163,13 @@ def preload() -> None:
     gc.freeze()
 
 
-def _client(
-    service: str, aws_conn_id: str, config: Config, sessions: dict[str, Session] | None = None
-) -> Any:
+def _client(service: str, aws_conn_id: str, config: Config, session: Session | None = None) -> Any:
     """As the hook makes it; but the hook reads each service's description for each client, and inspects the source of
     every imported module to tell AWS who calls, which takes a new worker half a second.
-
-    :param sessions: by connection, those that clients have been made of; what is missing is added
     """
-    _require_connection(aws_conn_id)
-    hook = AwsBaseHook(aws_conn_id=aws_conn_id, client_type=service, config=config)
-    sessions = {} if sessions is None else sessions
-    if aws_conn_id not in sessions:
-        sessions[aws_conn_id] = hook.get_session(region_name=hook.region_name)
+    hook = _hook(service, aws_conn_id, config)
     return _client_of(
-        sessions[aws_conn_id],
+        session or _session(hook),
         service,
         endpoint_url=hook.conn_config.get_service_endpoint_url(service),
         config=hook.config,
@@ -179,12 +177,18 @@ def _client(
     )
 
 
+def _hook(service: str, aws_conn_id: str, config: Config) -> AwsBaseHook[Any]:
+    # the hook would fall back to boto3's own chain of credentials, which may be another account's
+    BaseHook.get_connection(aws_conn_id)
+    return AwsBaseHook(aws_conn_id=aws_conn_id, client_type=service, config=config)
+
+
+def _session(hook: AwsBaseHook[Any]) -> Session:
+    session: Session = hook.get_session(region_name=hook.region_name)
+    return session
+
+
 def _client_of(session: Session, service: str, **options: Any) -> Any:
     # the provider does the same to its asynchronous sessions
     session._session.register_component("data_loader", _loader)  # noqa: SLF001
     return session.client(service, **options)
-
-
-def _require_connection(aws_conn_id: str) -> None:
-    # the hook would fall back to boto3's own chain of credentials, which may be another account's
-    BaseHook.get_connection(aws_conn_id)

@@ -160,8 +160,11 @@ def test_the_more_wait_the_more_of_their_ends_are_told_at_once_while_more_come(
 
     async def nap(seconds: float) -> None:
         naps.append(seconds)
-        if more_come:
-            group.awaited[len(naps)] = poll.Awaited(ClusterId("j-more"), datetime.now(timezone.utc))
+        if more_come and len(naps) % 2:
+            # at the place in memory of one that has ended, as it happens
+            group.awaited[-1] = poll.Awaited(ClusterId(f"j-{len(naps)}"), datetime.now(timezone.utc))
+        elif more_come:
+            group.asking[1] = poll.Asking(TrainingId(f"{len(naps)}"), 1, "app_db")
 
     monkeypatch.setattr(poll, "asyncio", SimpleNamespace(**vars(asyncio) | {"sleep": nap}))
     monkeypatch.setattr(poll, "time", SimpleNamespace(monotonic=lambda: sum(naps)))
@@ -169,14 +172,30 @@ def test_the_more_wait_the_more_of_their_ends_are_told_at_once_while_more_come(
     def rest(members: int) -> float:
         """How long the rest of a round is."""
         naps.clear()
-        awaited = poll.Awaited(ClusterId("j-1"), datetime.now(timezone.utc))
-        group.awaited = {-number: awaited for number in range(1, members + 1)}
+        now = datetime.now(timezone.utc)
+        group.asking = {}
+        group.awaited = {-n: poll.Awaited(ClusterId(f"j-at-first-{n}"), now) for n in range(1, members + 1)}
         asyncio.run(poll._rest(group, poll._round_seconds(group, 2), 2))
         return sum(naps)
 
     assert (rest(3), rest(8), rest(20), rest(200)) == (0, 4, 10, 10)
     more_come = False
     assert (rest(3), rest(8), rest(20), rest(200)) == (0, 2, 2, 2)
+
+
+def test_each_round_of_the_poll_has_its_rest(emr: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    rests, rounds = counted(monkeypatch, poll, "_rest"), counted(monkeypatch, poll, "_round")
+    pages = pages_of_active(emr)
+
+    async def three_rounds() -> None:
+        stream = poll.sightings("aws_default", None)
+        # the next round's first page comes after the rest of this one
+        for _ in range(3 * pages + 1):
+            await anext(stream)
+        await stream.aclose()
+
+    asyncio.run(three_rounds())
+    assert len(rests) == len(rounds) - 1
 
 
 def test_success_ends_the_task_in_the_triggerer(monkeypatch: pytest.MonkeyPatch, emr: Any) -> None:

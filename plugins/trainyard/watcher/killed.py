@@ -37,7 +37,7 @@ class Killed:
     :param task: DAG, run and task that waited; none: not known, as where no Airflow runs
     :param cluster_id: none: it waited for a slot, without a cluster
     :param reason: why the attempt ends, for the ledger
-    :param asked: whether its task has been seen deferred already
+    :param asked: whether its task has been seen to go on already
     """
 
     training_id: TrainingId
@@ -98,7 +98,7 @@ def _ended_in_run(run: RunKey, group: list[tuple[str, Killed]]) -> list[Killed]:
         state = states.get(task_id)
         if killed.asked and state in _GOES_ON:
             log.info("%s of %s still waits elsewhere; its attempt goes on", task_id, run[1])
-        elif state == "deferred":
+        elif state in _GOES_ON:
             again.append(replace(killed, asked=True))
         else:
             ended.append(killed)

@@ -76,8 +76,10 @@ class Group:
     awaited: dict[int, Awaited] = field(default_factory=dict)
     asking: dict[int, Asking] = field(default_factory=dict)
 
-    def members(self) -> set[int]:
-        return {*self.awaited, *self.asking}
+    def members(self) -> set[Hashable]:
+        return {item.cluster_id for item in self.awaited.values()} | {
+            item.key for item in self.asking.values()
+        }
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What the ledger is told of waits, of many at once by one connection: that they have begun, and that they ended well.
 
-A ledger that hangs keeps neither an end nor a time limit of others from being seen.
+Each ledger has threads of its own: one that hangs delays no other's word, and no time limit of those that still wait.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable
+from functools import cache, partial
 
 from sqlalchemy import Engine
 
@@ -29,7 +30,7 @@ def begun(wait: AttemptTrigger) -> None:
 
     It is told again until the ledger has it, by which a later try knows that there was an earlier one.
     """
-    _begun.add(wait)
+    _begun(wait.app_db).add(wait)
 
 
 async def succeeded(wait: AttemptTrigger) -> None:
@@ -37,20 +38,34 @@ async def succeeded(wait: AttemptTrigger) -> None:
 
     Told once: publish ends what it finds with a manifest, so that the ledger's word is late then, and not lost.
     """
-    await asyncio.shield(asyncio.wrap_future(_succeeded.add(wait)))
+    await asyncio.shield(asyncio.wrap_future(_succeeded(wait.app_db).add(wait)))
 
 
-def _tell_begun(waits: list[AttemptTrigger]) -> None:
+@cache
+def _begun(app_db: str) -> Together[AttemptTrigger]:
+    return Together(f"begun-{app_db}", partial(_tell_begun, app_db), gather_seconds=_GATHER_SECONDS)
+
+
+@cache
+def _succeeded(app_db: str) -> Together[AttemptTrigger]:
+    return Together(f"succeeded-{app_db}", partial(_tell_succeeded, app_db))
+
+
+def _tell_begun(app_db: str, waits: list[AttemptTrigger]) -> None:
+    by_run: defaultdict[RunKey, list[AttemptTrigger]] = defaultdict(list)
+    for wait in waits:
+        by_run[task_key(wait.task_instance)[:2]].append(wait)
+    for run, group in by_run.items():
+        try:
+            _tell(app_db, _waiting(run, group), _record_wait)
+        except Exception:
+            log.warning("that %d tasks of %s wait will be told again", len(group), run[1], exc_info=True)
+            _begun(app_db).add_later(*group, seconds=_TELL_AGAIN_SECONDS)
+
+
+def _tell_succeeded(app_db: str, waits: list[AttemptTrigger]) -> None:
     try:
-        _tell(_waiting(waits), _record_wait)
-    except Exception:
-        log.warning("that %d tasks wait will be told again", len(waits), exc_info=True)
-        _begun.add_later(*waits, seconds=_TELL_AGAIN_SECONDS)
-
-
-def _tell_succeeded(waits: list[AttemptTrigger]) -> None:
-    try:
-        _tell(waits, _end_well)
+        _tell(app_db, waits, _end_well)
     except Exception:
         log.warning("publish will record that %d trainings ended well", len(waits), exc_info=True)
 
@@ -63,35 +78,22 @@ def _end_well(app: Engine, wait: AttemptTrigger) -> None:
     ledger.end(app, training_id=wait.training_id, attempt=wait.attempt, outcome="succeeded")
 
 
-_begun = Together("begun", _tell_begun, gather_seconds=_GATHER_SECONDS)
-_succeeded = Together("succeeded", _tell_succeeded)
-
-
-def _waiting(waits: list[AttemptTrigger]) -> list[AttemptTrigger]:
+def _waiting(run: RunKey, waits: list[AttemptTrigger]) -> list[AttemptTrigger]:
     """Those whose task really waits: the trigger of one that was cleared lives on until the task is scheduled again."""
-    by_run: defaultdict[RunKey, list[AttemptTrigger]] = defaultdict(list)
-    for wait in waits:
-        by_run[task_key(wait.task_instance)[:2]].append(wait)
-    waiting = []
-    for run, group in by_run.items():
-        states = task_states(run, {task_key(wait.task_instance)[2] for wait in group})
-        waiting += [wait for wait in group if states.get(task_key(wait.task_instance)[2]) == "deferred"]
-    return waiting
+    states = task_states(run, {task_key(wait.task_instance)[2] for wait in waits})
+    return [wait for wait in waits if states.get(task_key(wait.task_instance)[2]) == "deferred"]
 
 
-def _tell(waits: list[AttemptTrigger], record: Callable[[Engine, AttemptTrigger], None]) -> None:
-    """Record each in its ledger."""
-    by_database: defaultdict[str, list[AttemptTrigger]] = defaultdict(list)
-    for wait in waits:
-        by_database[wait.app_db].append(wait)
-    for app_db, group in by_database.items():
-        app = connections.watching_database(app_db)
-        try:
-            for wait in group:
-                try:
-                    record(app, wait)
-                except ledger.LedgerError as error:
-                    # it has ended meanwhile, or is not there: the others' word must not be lost by it
-                    log.info("%s", error)
-        finally:
-            app.dispose()
+def _tell(app_db: str, waits: list[AttemptTrigger], record: Callable[[Engine, AttemptTrigger], None]) -> None:
+    if not waits:
+        return
+    app = connections.watching_database(app_db)
+    try:
+        for wait in waits:
+            try:
+                record(app, wait)
+            except ledger.LedgerError as error:
+                # it has ended meanwhile, or is not there: the others' word must not be lost by it
+                log.info("%s", error)
+    finally:
+        app.dispose()

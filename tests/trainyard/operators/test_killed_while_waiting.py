@@ -79,6 +79,16 @@ def test_a_task_that_goes_on_on_a_worker_is_that_worker_s(
     assert shop.attempts()[0].state == "launched"
 
 
+@pytest.mark.parametrize(("then", "lives"), [("deferred", True), ("failed", False)])
+def test_the_next_try_of_a_task_that_was_cleared_at_once_keeps_the_cluster_it_took_over(
+    shop: Shop, then: str, lives: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow tells of the clearing late; and of a wait that was cleared before the ledger had it, nobody knew."""
+    trigger = shop.wait()
+    kill_and_ask_again(shop, trigger, ["running", then], monkeypatch)
+    assert shop.is_live(trigger.cluster_id) is lives
+
+
 def test_a_task_that_was_cleared_and_deferred_again_at_once_does_not_keep_its_old_cluster(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

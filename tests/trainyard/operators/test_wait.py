@@ -319,3 +319,25 @@ def test_links_that_cannot_be_made_fail_no_task(shop: Shop, monkeypatch: pytest.
 
     monkeypatch.setattr(links.connections, "console_place", refuse)
     assert shop.create() == shop.attempts()[0].cluster_id
+    left = shop.hand_over()["training"]
+    assert (left["attempts"], left["wait"]["attempt"]) == ({}, 1)
+
+
+def test_links_that_cannot_be_left_fail_no_task(shop: Shop) -> None:
+    def refuse(*, key: str, value: object) -> None:
+        raise ConnectionError(key, value)
+
+    context = shop.context()
+    context["ti"].xcom_push = refuse
+    with pytest.raises(TaskDeferred):
+        shop.waiting_task().execute(context)
+
+
+def test_a_launch_leaves_every_attempt_for_the_links(shop: Shop) -> None:
+    """Of a wait that takes no worker nothing else is left."""
+    assert sorted(shop.hand_over()["training"]["attempts"]) == ["1"]
+    shop.emr.terminate_job_flows(JobFlowIds=[shop.attempts()[0].cluster_id])
+    left = shop.hand_over()["training"]
+    assert (sorted(left["attempts"]), left["wait"]["attempt"]) == (["1", "2"], 2)
+    last = shop.attempts()[-1].cluster_id
+    assert left["attempts"]["2"]["cluster"].endswith(f"#/clusterDetails/{last}")
