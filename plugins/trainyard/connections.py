@@ -66,8 +66,7 @@ def prices(settings: Account, s3: Callable[[], Any]) -> Prices:
 class AirflowClients:
     """The clients of a portfolio's connections, each made when it is first asked for.
 
-    A boto3 client takes a worker tenths of a second to make, half of it the session that those of a connection share,
-    and most tasks need one of them or none.
+    A boto3 client takes a worker tenths of a second to make, and most tasks need one of them or none.
 
     :param cluster_connection: id of the connection that clusters are launched by; none: that of the portfolio
     """
@@ -101,14 +100,13 @@ class AirflowClients:
         return self._client("s3", self.connections.aws, _PATIENT)
 
     @cached_property
-    def _sessions(self) -> dict[str, Session]:
+    def _accounts(self) -> dict[str, _AwsAccount]:
         return {}
 
     def _client(self, service: str, aws_conn_id: str, config: Config) -> Any:
-        if aws_conn_id not in self._sessions:
-            # what a role is assumed by may be sent again, whoever it is for
-            self._sessions[aws_conn_id] = _session(_hook("emr", aws_conn_id, _PATIENT))
-        return _client(service, aws_conn_id, config, self._sessions[aws_conn_id])
+        if aws_conn_id not in self._accounts:
+            self._accounts[aws_conn_id] = _AwsAccount(aws_conn_id, _PATIENT)
+        return self._accounts[aws_conn_id].client(service, config)
 
 
 def console_place(aws_conn_id: str) -> tuple[str, str]:
@@ -120,22 +118,22 @@ def console_place(aws_conn_id: str) -> tuple[str, str]:
 
 def emr_client(aws_conn_id: str) -> Any:
     """A boto3 EMR client for everything but RunJobFlow."""
-    return _client("emr", aws_conn_id, _PATIENT)
+    return _AwsAccount(aws_conn_id, _PATIENT).client("emr", _PATIENT)
 
 
 def watching_emr_client(aws_conn_id: str) -> Any:
     """A boto3 EMR client that gives up early."""
-    return _client("emr", aws_conn_id, _BRIEF)
+    return _AwsAccount(aws_conn_id, _BRIEF).client("emr", _BRIEF)
 
 
 def s3_client(aws_conn_id: str) -> Any:
     """A boto3 S3 client."""
-    return _client("s3", aws_conn_id, _PATIENT)
+    return _AwsAccount(aws_conn_id, _PATIENT).client("s3", _PATIENT)
 
 
 def watching_s3_client(aws_conn_id: str) -> Any:
     """A boto3 S3 client that gives up early."""
-    return _client("s3", aws_conn_id, _BRIEF)
+    return _AwsAccount(aws_conn_id, _BRIEF).client("s3", _BRIEF)
 
 
 def database(conn_id: str) -> Engine:
@@ -163,29 +161,29 @@ def preload() -> None:
     gc.freeze()
 
 
-def _client(service: str, aws_conn_id: str, config: Config, session: Session | None = None) -> Any:
-    """As the hook makes it; but the hook reads each service's description for each client, and inspects the source of
-    every imported module to tell AWS who calls, which takes a new worker half a second.
+class _AwsAccount:
+    """An Airflow connection to AWS, whose clients share a session: half of what a worker's first client takes.
+
+    Clients are made as the hook makes them; but it reads each service's description for each client, and inspects the
+    source of every imported module to tell AWS who calls, which takes a new worker half a second.
+
+    :param config: of the calls by which a role is assumed
     """
-    hook = _hook(service, aws_conn_id, config)
-    return _client_of(
-        session or _session(hook),
-        service,
-        endpoint_url=hook.conn_config.get_service_endpoint_url(service),
-        config=hook.config,
-        verify=hook.verify,
-    )
 
+    def __init__(self, aws_conn_id: str, config: Config) -> None:
+        # the hook would fall back to boto3's own chain of credentials, which may be another account's
+        BaseHook.get_connection(aws_conn_id)
+        self._hook = AwsBaseHook(aws_conn_id=aws_conn_id, client_type="emr", config=config)
+        self._session = self._hook.get_session(region_name=self._hook.region_name)
 
-def _hook(service: str, aws_conn_id: str, config: Config) -> AwsBaseHook[Any]:
-    # the hook would fall back to boto3's own chain of credentials, which may be another account's
-    BaseHook.get_connection(aws_conn_id)
-    return AwsBaseHook(aws_conn_id=aws_conn_id, client_type=service, config=config)
-
-
-def _session(hook: AwsBaseHook[Any]) -> Session:
-    session: Session = hook.get_session(region_name=hook.region_name)
-    return session
+    def client(self, service: str, config: Config) -> Any:
+        return _client_of(
+            self._session,
+            service,
+            endpoint_url=self._hook.conn_config.get_service_endpoint_url(service),
+            config=config,
+            verify=self._hook.verify,
+        )
 
 
 def _client_of(session: Session, service: str, **options: Any) -> Any:
