@@ -54,7 +54,7 @@ async def settle(killed: Killed) -> None:
     """End the attempt and its cluster, if its task really waits no more; done even where this is cancelled.
 
     A triggerer that stalled for a while is told of tasks that another one has taken over: Airflow is asked how the task
-    stands, and one that is still deferred, also when Airflow is asked again, is left alone.
+    stands, and one that goes on, deferred or on a worker, also when Airflow is asked again, is left alone.
     """
     await asyncio.shield(asyncio.wrap_future(_killed.add(killed)))
 
