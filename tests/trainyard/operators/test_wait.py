@@ -12,7 +12,6 @@ from airflow.triggers.base import TriggerEvent
 from sqlalchemy.exc import OperationalError
 
 from trainyard import ledger
-from trainyard.operators import links
 from trainyard.watcher import LogTrigger, TrainingTrigger
 
 if TYPE_CHECKING:
@@ -286,58 +285,3 @@ def test_a_log_that_never_comes_is_named_by_its_place(shop: Shop) -> None:
         AirflowException, match=f"logs: s3://{shop.bucket}/logs/{trigger.cluster_id}/ .none has come yet"
     ):
         resumed(shop, trigger)
-
-
-def test_every_attempt_s_cluster_and_logs_are_left_for_the_links_in_the_ui(shop: Shop) -> None:
-    first, second = shop.wait(), shop.wait()
-    context = shop.context()
-    shop.emr.terminate_job_flows(JobFlowIds=[second.cluster_id])
-    event = {"training_id": second.training_id, "attempt": 2, "log_waited": True}
-    with pytest.raises(AirflowException):
-        shop.waiting_task().execute_complete(context, event)
-    left = context["ti"].pushed["training"]["attempts"]
-    assert sorted(left) == ["1", "2"]
-    assert left["1"]["cluster"].endswith(f"#/clusterDetails/{first.cluster_id}")
-    assert left["2"]["cluster"].endswith(f"#/clusterDetails/{second.cluster_id}")
-    assert left["1"]["logs"].endswith(
-        f"/s3/buckets/{shop.bucket}?region=us-east-1&prefix=logs/{first.cluster_id}/"
-    )
-
-
-def test_attempts_are_left_for_the_links_while_the_last_one_is_waited_for(shop: Shop) -> None:
-    shop.wait()
-    shop.tries += 1
-    context = shop.context()
-    with pytest.raises(TaskDeferred):
-        shop.waiting_task().execute(context)
-    assert sorted(context["ti"].pushed["training"]["attempts"]) == ["1", "2"]
-
-
-def test_links_that_cannot_be_made_fail_no_task(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(connection: str) -> None:
-        raise ConnectionError(connection)
-
-    monkeypatch.setattr(links.connections, "console_place", refuse)
-    assert shop.create() == shop.attempts()[0].cluster_id
-    left = shop.hand_over()["training"]
-    assert (left["attempts"], left["wait"]["attempt"]) == ({}, 1)
-
-
-def test_links_that_cannot_be_left_fail_no_task(shop: Shop) -> None:
-    def refuse(*, key: str, value: object) -> None:
-        raise ConnectionError(key, value)
-
-    context = shop.context()
-    context["ti"].xcom_push = refuse
-    with pytest.raises(TaskDeferred):
-        shop.waiting_task().execute(context)
-
-
-def test_a_launch_leaves_every_attempt_for_the_links(shop: Shop) -> None:
-    """Of a wait that takes no worker nothing else is left."""
-    assert sorted(shop.hand_over()["training"]["attempts"]) == ["1"]
-    shop.emr.terminate_job_flows(JobFlowIds=[shop.attempts()[0].cluster_id])
-    left = shop.hand_over()["training"]
-    assert (sorted(left["attempts"]), left["wait"]["attempt"]) == (["1", "2"], 2)
-    last = shop.attempts()[-1].cluster_id
-    assert left["attempts"]["2"]["cluster"].endswith(f"#/clusterDetails/{last}")
