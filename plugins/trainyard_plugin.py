@@ -1,11 +1,13 @@
 """What Airflow loads from the plugins folder.
 
 The operators are imported here, once, in the process that forks the workers, and what AWS clients are made from is
-read: each worker would else spend seconds on it. What is loaded by then is left out of garbage collection.
+read: each worker would else spend seconds on it. So is what Airflow's templates need, which it makes for tasks without
+any, too. What is loaded by then is left out of garbage collection.
 """
 
 from __future__ import annotations
 
+import jinja2.ext  # noqa: F401
 from airflow.plugins_manager import AirflowPlugin
 
 import trainyard.dag_factory  # noqa: F401

@@ -11,6 +11,7 @@ from typing import Any
 
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from airflow.sdk import BaseHook, Variable
+from airflow.sdk.exceptions import AirflowNotFoundException
 from boto3.session import Session
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -99,41 +100,41 @@ class AirflowClients:
     def s3(self) -> Any:
         return self._client("s3", self.connections.aws, _PATIENT)
 
+    def console_place(self, aws_conn_id: str) -> tuple[str, str]:
+        """Region and partition of a connection, for links into the AWS console."""
+        return self._account(aws_conn_id).console_place
+
     @cached_property
     def _accounts(self) -> dict[str, _AwsAccount]:
         return {}
 
-    def _client(self, service: str, aws_conn_id: str, config: Config) -> Any:
+    def _account(self, aws_conn_id: str) -> _AwsAccount:
         if aws_conn_id not in self._accounts:
             self._accounts[aws_conn_id] = _AwsAccount(aws_conn_id, _PATIENT)
-        return self._accounts[aws_conn_id].client(service, config)
+        return self._accounts[aws_conn_id]
 
-
-def console_place(aws_conn_id: str) -> tuple[str, str]:
-    """Region and partition of a connection, for links into the AWS console."""
-    region = AwsBaseHook(aws_conn_id=aws_conn_id, client_type="emr").conn_config.region_name
-    region = region or BotocoreSession().get_config_variable("region") or "us-east-1"
-    return region, EndpointResolver(_loader.load_data("endpoints")).get_partition_for_region(region)
+    def _client(self, service: str, aws_conn_id: str, config: Config) -> Any:
+        return self._account(aws_conn_id).client(service, config)
 
 
 def emr_client(aws_conn_id: str) -> Any:
     """A boto3 EMR client for everything but RunJobFlow."""
-    return _AwsAccount(aws_conn_id, _PATIENT).client("emr", _PATIENT)
+    return _client(aws_conn_id, "emr", _PATIENT)
 
 
 def watching_emr_client(aws_conn_id: str) -> Any:
     """A boto3 EMR client that gives up early."""
-    return _AwsAccount(aws_conn_id, _BRIEF).client("emr", _BRIEF)
+    return _client(aws_conn_id, "emr", _BRIEF)
 
 
 def s3_client(aws_conn_id: str) -> Any:
     """A boto3 S3 client."""
-    return _AwsAccount(aws_conn_id, _PATIENT).client("s3", _PATIENT)
+    return _client(aws_conn_id, "s3", _PATIENT)
 
 
 def watching_s3_client(aws_conn_id: str) -> Any:
     """A boto3 S3 client that gives up early."""
-    return _AwsAccount(aws_conn_id, _BRIEF).client("s3", _BRIEF)
+    return _client(aws_conn_id, "s3", _BRIEF)
 
 
 def database(conn_id: str) -> Engine:
@@ -171,10 +172,21 @@ class _AwsAccount:
     """
 
     def __init__(self, aws_conn_id: str, config: Config) -> None:
-        # the hook would fall back to boto3's own chain of credentials, which may be another account's
-        BaseHook.get_connection(aws_conn_id)
         self._hook = AwsBaseHook(aws_conn_id=aws_conn_id, client_type="emr", config=config)
-        self._session = self._hook.get_session(region_name=self._hook.region_name)
+        if not self._hook.conn_config:
+            # the hook would fall back to boto3's own chain of credentials, which may be another account's
+            raise AirflowNotFoundException(f"The conn_id `{aws_conn_id}` isn't defined")
+
+    @cached_property
+    def _session(self) -> Session:
+        return self._hook.get_session(region_name=self._hook.region_name)
+
+    @property
+    def console_place(self) -> tuple[str, str]:
+        """Region and partition."""
+        region = self._hook.conn_config.region_name
+        region = region or BotocoreSession().get_config_variable("region") or "us-east-1"
+        return region, EndpointResolver(_loader.load_data("endpoints")).get_partition_for_region(region)
 
     def client(self, service: str, config: Config) -> Any:
         return _client_of(
@@ -184,6 +196,10 @@ class _AwsAccount:
             config=config,
             verify=self._hook.verify,
         )
+
+
+def _client(aws_conn_id: str, service: str, config: Config) -> Any:
+    return _AwsAccount(aws_conn_id, config).client(service, config)
 
 
 def _client_of(session: Session, service: str, **options: Any) -> Any:

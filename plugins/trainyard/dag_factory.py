@@ -6,7 +6,6 @@ and adding one moves nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -78,7 +77,7 @@ def portfolio_dag(dag_file: str) -> DAG:
     file = path.parent / "portfolios" / f"{path.stem}.yaml"
     one = _of_this_task(file)
     if one is not None:
-        return build_dag(one.portfolio, model_names=one.model_names)
+        return build_dag(one.portfolio, one_of=one.of)
     return build_dag(load_portfolio(file))
 
 
@@ -91,15 +90,15 @@ def _of_this_task(file: Path) -> PortfolioOfOne | None:
     return load_one_model(file, model)
 
 
-def build_dag(portfolio: Portfolio, *, model_names: Sequence[str] | None = None) -> DAG:
+def build_dag(portfolio: Portfolio, *, one_of: int | None = None) -> DAG:
     """The DAG of a portfolio.
 
-    :param model_names: all models that a run may choose, where the portfolio holds only one of them
+    :param one_of: how many models there are, where the portfolio is that of one model's task
     """
-    names = sorted(portfolio.models) if model_names is None else list(model_names)
+    models = one_of or len(portfolio.models)
     dag = DAG(
         dag_id=portfolio.name,
-        description=f"Trains and publishes {len(names)} models, each on an EMR cluster of its own.",
+        description=f"Trains and publishes {models} models, each on an EMR cluster of its own.",
         schedule=portfolio.schedule
         and CronTriggerTimetable(portfolio.schedule, timezone=portfolio.time_zone),
         start_date=datetime.combine(
@@ -118,13 +117,15 @@ def build_dag(portfolio: Portfolio, *, model_names: Sequence[str] | None = None)
         after_waits = [publish]
         if portfolio.approval is not None:
             after_waits.append(_judge(portfolio, portfolio.approval, publish))
-        in_triggerer = len(names) <= _begun_in_triggerer()
+        in_triggerer = models <= _begun_in_triggerer()
         for name in sorted(portfolio.models):
             create, wait = _training(portfolio, name, in_triggerer=in_triggerer)
             plan >> create >> wait >> after_waits
         publish >> freshness
-    # last: each task would else be made with a copy of them, and of all models' names in them
-    dag.params = ParamsDict(_params(names))
+    # Last: each task would else be made with a copy of them, and of all models' names in them. A model's task has the
+    # run's plan instead, and would have to check them anew.
+    if one_of is None:
+        dag.params = ParamsDict(_params(sorted(portfolio.models)))
     return dag
 
 

@@ -78,6 +78,8 @@ def engine(url: str, *, patience_seconds: float | None = None) -> Engine:
         isolation_level="READ COMMITTED",
         # artifacts and failure sentences have no place in an exception's text
         hide_parameters=True,
+        # no column of ours has the type, which an engine would ask the server about before its first statement
+        use_native_hstore=False,
         connect_args={
             "application_name": "trainyard",
             "connect_timeout": 10,

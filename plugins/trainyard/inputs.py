@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from trainyard.training import S3Uri, Sha256, split_uri
+
+# S3 does not say that a listing shows one moment. One in which the marker is older than this shows all that was put
+# before the marker; else what was put just before it may be missing, and the folder is listed once more.
+_LISTING_TAKES = timedelta(seconds=10)
 
 
 class InputMissingError(Exception):
@@ -39,45 +45,69 @@ def list_input(s3: Any, uri: str, *, marker: str | None) -> tuple[InputObject, .
     What starts with ``_`` or ``.``, itself or a folder above it, is no data, as Hadoop has it; an empty object holds no
     row.
     """
-    whole = _says_so_itself(s3, uri, marker=marker)
-    if whole is False and uri.endswith("/"):
-        raise InputMissingError(f"{uri} has no {marker} yet; it marks the folder as whole")
-    if whole is False:
+    bucket, prefix = split_uri(uri)
+    is_folder = prefix.endswith("/")
+    entries = _whole_folder(s3, uri, marker=marker) if is_folder else _one_object(s3, bucket, prefix)
+    if not is_folder and not entries:
         raise InputMissingError(f"{uri} is not there yet")
-    objects = tuple(sorted(_data_objects(s3, uri), key=lambda item: item.uri))
-    if not objects and whole:
-        raise InputEmptyError(f"{uri} is whole and holds no row")
-    if not objects:
+    objects = tuple(_input_object(bucket, entry) for entry in entries if _is_data(entry, prefix))
+    if objects:
+        return tuple(sorted(objects, key=lambda item: item.uri))
+    if is_folder and not marker:
         raise InputMissingError(f"{uri} holds no data object")
-    return objects
+    raise InputEmptyError(f"{uri} is whole and holds no row")
 
 
 def is_there(s3: Any, uri: str, *, marker: str | None) -> bool:
     """Whether :func:`list_input` would not call the input missing, by as few calls as tell it."""
-    whole = _says_so_itself(s3, uri, marker=marker)
-    return any(True for _ in _data_objects(s3, uri)) if whole is None else whole
-
-
-def _says_so_itself(s3: Any, uri: str, *, marker: str | None) -> bool | None:
-    """Whether the one object that tells it is there: a folder's marker, or the input itself; none: a folder without."""
     bucket, prefix = split_uri(uri)
-    if prefix.endswith("/") and not marker:
-        return None
-    key = f"{prefix}{marker}" if prefix.endswith("/") else prefix
-    found = s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1).get("Contents", ())
-    return any(entry["Key"] == key for entry in found)
+    if not prefix.endswith("/"):
+        return bool(_one_object(s3, bucket, prefix))
+    if marker:
+        return bool(_one_object(s3, bucket, f"{prefix}{marker}"))
+    pages = _pages(s3, bucket, prefix)
+    return any(_is_data(entry, prefix) for page in pages for entry in page.get("Contents", ()))
 
 
-def _data_objects(s3: Any, uri: str) -> Iterator[InputObject]:
+def _whole_folder(s3: Any, uri: str, *, marker: str | None) -> list[dict[str, Any]]:
+    """The entries of a folder that is marked as whole, none of which was put after it was listed."""
     bucket, prefix = split_uri(uri)
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-        for entry in page.get("Contents", ()):
-            # an object's key is the prefix of others' as well
-            mine = prefix.endswith("/") or entry["Key"] == prefix
-            if mine and entry["Size"] > 0 and not _is_hidden(entry["Key"][len(prefix) :]):
-                yield InputObject(
-                    S3Uri(f"s3://{bucket}/{entry['Key']}"), entry["Size"], entry["ETag"].strip('"')
-                )
+    pages = list(_pages(s3, bucket, prefix))
+    marks = [entry for entry in _entries(pages) if marker and entry["Key"] == f"{prefix}{marker}"]
+    if marker and not marks:
+        raise InputMissingError(f"{uri} has no {marker} yet; it marks the folder as whole")
+    if marks and marks[0]["LastModified"] > _listed_at(pages[0]) - _LISTING_TAKES:
+        pages = list(_pages(s3, bucket, prefix))
+    return _entries(pages)
+
+
+def _one_object(s3: Any, bucket: str, key: str) -> list[dict[str, Any]]:
+    """The entry of an object; empty where it is not there."""
+    found = s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1)
+    # an object's key is the prefix of others' as well
+    return [entry for entry in _entries([found]) if entry["Key"] == key]
+
+
+def _pages(s3: Any, bucket: str, prefix: str) -> Iterator[dict[str, Any]]:
+    yield from s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+
+
+def _entries(pages: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [entry for page in pages for entry in page.get("Contents", ())]
+
+
+def _listed_at(page: dict[str, Any]) -> datetime:
+    """By the clock that an object's ``LastModified`` is of; HTTP's dates are all GMT, though not all stores say so."""
+    date = page["ResponseMetadata"]["HTTPHeaders"]["date"]
+    return parsedate_to_datetime(date).replace(tzinfo=timezone.utc)
+
+
+def _input_object(bucket: str, entry: dict[str, Any]) -> InputObject:
+    return InputObject(S3Uri(f"s3://{bucket}/{entry['Key']}"), entry["Size"], entry["ETag"].strip('"'))
+
+
+def _is_data(entry: dict[str, Any], prefix: str) -> bool:
+    return entry["Size"] > 0 and not _is_hidden(entry["Key"][len(prefix) :])
 
 
 def _is_hidden(path: str) -> bool:

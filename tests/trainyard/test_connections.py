@@ -47,8 +47,9 @@ def test_a_cluster_s_account_and_the_portfolio_s_are_not_mixed(monkeypatch: pyte
 def test_the_console_of_a_region_s_own_partition_is_linked(monkeypatch: pytest.MonkeyPatch) -> None:
     aws = {"conn_type": "aws", "extra": {"region_name": "cn-north-1"}}
     monkeypatch.setenv("AIRFLOW_CONN_AWS_CHINA", json.dumps(aws))
-    assert connections.console_place("aws_default") == ("eu-west-1", "aws")
-    assert connections.console_place("aws_china") == ("cn-north-1", "aws-cn")
+    clients = AirflowClients(Connections())
+    assert clients.console_place("aws_default") == ("eu-west-1", "aws")
+    assert clients.console_place("aws_china") == ("cn-north-1", "aws-cn")
 
 
 def test_a_worker_reads_no_description_of_aws_that_it_has_inherited(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +68,7 @@ def test_a_worker_reads_no_description_of_aws_that_it_has_inherited(monkeypatch:
     clients = AirflowClients(Connections())
     clients.emr.get_paginator("list_clusters")
     clients.s3.get_paginator("list_objects_v2")
-    connections.console_place("aws_default")
+    clients.console_place("aws_default")
     assert read == []
 
 

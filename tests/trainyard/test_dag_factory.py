@@ -13,6 +13,7 @@ os.environ.setdefault("AIRFLOW__CORE__UNIT_TEST_MODE", "True")
 from airflow import plugins_manager
 from airflow.providers.amazon.aws.operators.emr import EmrCreateJobFlowOperator
 from airflow.providers.amazon.aws.sensors.emr import EmrStepSensor
+from airflow.sdk.definitions.param import process_params
 from airflow.serialization.serialized_objects import DagSerialization
 
 from trainyard.dag_factory import portfolio_dag, reaper_dag
@@ -151,9 +152,20 @@ def test_a_worker_builds_its_own_model_s_tasks_and_no_other_s(
     own = dag.get_task(f"apple.{task}")
     assert own.portfolio.models["apple"] == whole.get_task(f"apple.{task}").portfolio.models["apple"]
     assert own.portfolio.sha256 == whole.get_task("plan").portfolio.sha256
-    # a run that chose another model is one of this DAG all the same
-    assert dag.params["models"] == []
-    assert dag.params.get_param("models").schema["items"] == {"enum": ["apple", "zebra"]}
+    # a run that chose another model, or of many, is one of this DAG all the same
+    asked = process_params(dag, own, {"models": ["zebra"], "publish": False}, suppress_exception=False)
+    assert asked == {"models": ["zebra"], "publish": False}
+
+
+def test_a_worker_hands_over_by_the_number_of_all_models(
+    dag_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_a_worker(monkeypatch, "apple.create_cluster")
+    handed_over = []
+    for most in ("2", "1"):
+        monkeypatch.setenv("AIRFLOW__TRAINYARD__MODELS_BEGUN_IN_TRIGGERER", most)
+        handed_over.append(portfolio_dag(str(dag_file)).get_task("apple.create_cluster").hands_over)
+    assert handed_over == [True, False]
 
 
 @pytest.mark.parametrize("task_id", ["plan", "publish", "freshness", "pear.create_cluster"])

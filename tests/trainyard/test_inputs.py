@@ -1,12 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import boto3
 import pytest
 
+from trainyard import inputs
 from trainyard.inputs import InputEmptyError, InputMissingError, fingerprint, is_there, list_input
 
 
@@ -31,6 +34,22 @@ def bucket(s3: Any) -> Iterator[str]:
 def put(s3: Any, bucket: str, *keys: str, body: bytes = b"1 1:1\n") -> None:
     for key in keys:
         s3.put_object(Bucket=bucket, Key=key, Body=body)
+
+
+@contextmanager
+def calling(s3: Any, operation: str, then: Callable[[], object]) -> Iterator[list[object]]:
+    """What was called meanwhile; after each call something else is done."""
+    calls: list[object] = []
+
+    def called(**_: object) -> None:
+        calls.append(operation)
+        then()
+
+    s3.meta.events.register(f"after-call.s3.{operation}", called)
+    try:
+        yield calls
+    finally:
+        s3.meta.events.unregister(f"after-call.s3.{operation}", called)
 
 
 def test_the_data_objects_of_a_folder_are_listed_by_key(s3: Any, bucket: str) -> None:
@@ -64,6 +83,25 @@ def test_a_folder_without_its_marker_is_not_whole(s3: Any, bucket: str) -> None:
     with pytest.raises(InputMissingError, match=f"s3://{bucket}/f/ has no _SUCCESS yet"):
         list_input(s3, f"s3://{bucket}/f/", marker="_SUCCESS")
     assert list_input(s3, f"s3://{bucket}/f/", marker=None)
+
+
+def test_what_was_put_before_the_marker_while_the_folder_was_listed_is_not_lost(s3: Any, bucket: str) -> None:
+    put(s3, bucket, "f/_SUCCESS", "f/part-0")
+    with calling(s3, "ListObjectsV2", lambda: put(s3, bucket, "f/part-1")) as calls:
+        found = list_input(s3, f"s3://{bucket}/f/", marker="_SUCCESS")
+    assert [item.uri[-6:] for item in found] == ["part-0", "part-1"]
+    assert len(calls) == 2
+
+
+def test_a_folder_that_was_marked_long_ago_is_listed_once(
+    s3: Any, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As every launch of a night does: its features are there."""
+    monkeypatch.setattr(inputs, "_LISTING_TAKES", timedelta(seconds=-60))
+    put(s3, bucket, "f/_SUCCESS", "f/part-0")
+    with calling(s3, "ListObjectsV2", lambda: None) as calls:
+        assert list_input(s3, f"s3://{bucket}/f/", marker="_SUCCESS")
+    assert len(calls) == 1
 
 
 def test_a_marked_folder_without_a_row_is_empty_and_not_late(s3: Any, bucket: str) -> None:

@@ -136,10 +136,7 @@ def pages_of_active(emr: Any) -> int:
 
 
 def test_twenty_waits_cost_as_many_lists_as_one(emr: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[str] = []
-    client = connections.watching_emr_client("aws_default")
-    client.meta.events.register("before-call.emr", lambda model, **_: calls.append(model.name))
-    monkeypatch.setattr(connections, "watching_emr_client", lambda _conn_id: client)
+    calls = called(monkeypatch)
     many = [run_cluster(emr, f"many-{number}") for number in range(20)]
     streams, rounds, pauses = (counted(monkeypatch, poll, name) for name in ("sightings", "_round", "_pause"))
     watch(*(trigger(cluster_id, seconds=1) for cluster_id in many))
@@ -175,12 +172,13 @@ def test_the_more_wait_the_more_of_their_ends_are_told_at_once_while_more_come(
         now = datetime.now(timezone.utc)
         group.asking = {}
         group.awaited = {-n: poll.Awaited(ClusterId(f"j-at-first-{n}"), now) for n in range(1, members + 1)}
-        asyncio.run(poll._rest(group, poll._round_seconds(group, 2), 2))
+        before = group.members() - {"j-at-first-1"} if more_come else group.members()
+        asyncio.run(poll._rest(group, before, poll._round_seconds(group, 2), 2))
         return sum(naps)
 
     assert (rest(3), rest(8), rest(20), rest(200)) == (0, 4, 10, 10)
     more_come = False
-    assert (rest(3), rest(8), rest(20), rest(200)) == (0, 2, 2, 2)
+    assert (rest(3), rest(8), rest(20), rest(200)) == (0, 0, 0, 0)
 
 
 def test_each_round_of_the_poll_has_its_rest(emr: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,10 +250,7 @@ def test_who_waits_for_a_slot_gets_it_by_the_poll_that_all_share(
     caps = {"deployment": "laptop", "max_live_clusters": 10_000, "max_vcpus": 10}
     monkeypatch.setenv("AIRFLOW_VAR_TRAINYARD_ACCOUNT", json.dumps(caps))
     waiting = [queued(app, f"model_{number}", vcpus=8) for number in range(2)]
-    calls: list[str] = []
-    client = connections.watching_emr_client("aws_default")
-    client.meta.events.register("before-call.emr", lambda model, **_: calls.append(model.name))
-    monkeypatch.setattr(connections, "watching_emr_client", lambda _conn_id: client)
+    calls = called(monkeypatch)
 
     def end_the_first(attempt: ledger.Attempt) -> None:
         ledger.end(app, training_id=attempt.training_id, attempt=1, outcome="succeeded")
@@ -321,19 +316,40 @@ def queued(app: Engine, model: str, *, vcpus: int) -> AdmissionTrigger:
     )
 
 
+@pytest.mark.parametrize("many", [2, 8])
 def test_many_that_have_ended_are_found_by_the_page_and_not_one_by_one(
-    emr: Any, monkeypatch: pytest.MonkeyPatch
+    emr: Any, monkeypatch: pytest.MonkeyPatch, many: int
 ) -> None:
-    ended = [run_cluster(emr, f"ended-{number}") for number in range(8)]
+    ended = [run_cluster(emr, f"ended-{number}") for number in range(many)]
     emr.terminate_job_flows(JobFlowIds=ended)
     until_gone(emr, set(ended))
+    calls = called(monkeypatch)
+    events = watch(*(trigger(cluster_id) for cluster_id in ended))
+    assert [event.payload for event in events] == [RESUMED] * many
+    assert "DescribeCluster" not in calls
+
+
+def test_a_few_that_a_page_leaves_are_not_looked_for_on_further_ones(
+    emr: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = [run_cluster(emr, f"ended-{number}") for number in range(52)]
+    for at in range(0, len(ended), 10):
+        emr.terminate_job_flows(JobFlowIds=ended[at : at + 10])
+    until_gone(emr, set(ended))
+    calls = called(monkeypatch)
+    events = watch(*(trigger(cluster_id) for cluster_id in ended[:2]))
+    assert [event.payload for event in events] == [RESUMED] * 2
+    assert calls[-3:] == ["ListClusters", "DescribeCluster", "DescribeCluster"]
+    assert calls.count("ListClusters") == pages_of_active(emr) + 1
+
+
+def called(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the poll's calls from now on."""
     calls: list[str] = []
     client = connections.watching_emr_client("aws_default")
     client.meta.events.register("before-call.emr", lambda model, **_: calls.append(model.name))
     monkeypatch.setattr(connections, "watching_emr_client", lambda _conn_id: client)
-    events = watch(*(trigger(cluster_id) for cluster_id in ended))
-    assert [event.payload for event in events] == [RESUMED] * 8
-    assert "DescribeCluster" not in calls
+    return calls
 
 
 def until_gone(emr: Any, cluster_ids: set[ClusterId]) -> None:

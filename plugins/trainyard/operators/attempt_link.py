@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 
 import attrs
 from airflow.sdk import BaseOperator, BaseOperatorLink
+from airflow.sdk.bases.xcom import BaseXCom
 
 from trainyard.operators.create import CreateTrainingCluster
-from trainyard.operators.links import CLUSTER, LOGS
+from trainyard.operators.links import ATTEMPTS, CLUSTER, LOGS
 from trainyard.operators.run_plan import CREATE_TASK, WAIT_TASK
 from trainyard.operators.wait import WaitForTraining
 from trainyard.portfolio import MOST_RETRIES
-from trainyard.watcher import ATTEMPTS, TRAINING
 
 
 @attrs.define()
@@ -55,7 +55,7 @@ ATTEMPT_LINKS = [
 
 @lru_cache(maxsize=128)
 def _left(dag_id: str, run_id: str, group: str, *, second: int) -> tuple[Any, ...]:  # noqa: ARG001
-    """What a training's tasks have left, the newest first.
+    """What a training's tasks have returned, the newest first.
 
     :param second: a look at a task asks for each of its links: within a second they have one answer
     """
@@ -64,6 +64,7 @@ def _left(dag_id: str, run_id: str, group: str, *, second: int) -> tuple[Any, ..
     from airflow.utils.session import create_session  # noqa: PLC0415
 
     tasks = [f"{group}.{task}" for task in (CREATE_TASK, WAIT_TASK)]
-    query = XComModel.get_many(key=TRAINING, dag_ids=dag_id, run_id=run_id, task_ids=tasks)
+    key = BaseXCom.XCOM_RETURN_KEY
+    query = XComModel.get_many(key=key, dag_ids=dag_id, run_id=run_id, task_ids=tasks)
     with create_session() as session:
         return tuple(session.scalars(query.with_only_columns(XComModel.value)))

@@ -16,15 +16,18 @@ from trainyard.operators.launch import (
     order_of,
     training_trigger,
 )
-from trainyard.operators.links import leave_links, urls_of
+from trainyard.operators.links import links_to
 from trainyard.portfolio import Portfolio
-from trainyard.watcher import ATTEMPTS, TRAINING, WAIT
+from trainyard.watcher import WAIT
+
+CLUSTER_ID = "cluster_id"
 
 
 class CreateTrainingCluster(EmrCreateJobFlowOperator):
     """Launches the cluster of a model's training, or adopts the one that an earlier try launched.
 
-    Returns the cluster's id. The stock operator's ``execute`` is not called: it describes the cluster right after
+    Returns the cluster's id, what ``wait_for_training`` waits for, and the links to the training's attempts: one XCom,
+    since each is a request. The stock operator's ``execute`` is not called: it describes the cluster right after
     launching it and fails, cluster running, where that call is throttled.
 
     :param model_name: the portfolio's model to train
@@ -50,21 +53,20 @@ class CreateTrainingCluster(EmrCreateJobFlowOperator):
         self.model_name = model_name
         self.hands_over = hands_over
 
-    def execute(self, context: Any) -> str:
+    def execute(self, context: Any) -> dict[str, Any]:
         order = order_of(self.portfolio, self.model_name, context)
         clients = clients_of(self.portfolio, order)
         attempt = launch_or_defer(self, clients=clients, order=order, context=context)
         attempts = [attempt] if attempt.attempt == 1 else ledger.attempts(clients.app, attempt.training_id)
-        log_uri = order.model.cluster.log_uri
+        returned = {
+            CLUSTER_ID: attempt.cluster_id,
+            **links_to(attempts, clients=clients, log_uri=order.model.cluster.log_uri),
+        }
         if self.hands_over and attempt.state == "launched":
-            wait = training_trigger(self.portfolio, order, attempt).serialize()[1]
-            left = {ATTEMPTS: urls_of(attempts, log_uri=log_uri), WAIT: wait}
-            context["ti"].xcom_push(key=TRAINING, value=left)
-        else:
-            leave_links(context, attempts, log_uri=log_uri)
-        return str(attempt.cluster_id)
+            returned[WAIT] = training_trigger(self.portfolio, order, attempt).serialize()[1]
+        return returned
 
-    def resume(self, context: Any, event: Any = None) -> str:
+    def resume(self, context: Any, event: Any = None) -> dict[str, Any]:
         """Go on after the input came, a slot was given, or a throttling was waited out."""
         check_waited_input(event, order_of(self.portfolio, self.model_name, context), context)
         return self.execute(context)

@@ -86,7 +86,7 @@ class WaitForTraining(EmrStepSensor):
         clients = clients_of(self.portfolio, order)
         attempt = self._attempt_to_await(clients, order, context)
         attempts = ledger.attempts(clients.app, attempt.training_id)
-        leave_links(context, attempts, log_uri=order.model.cluster.log_uri)
+        leave_links(context, attempts, clients=clients, log_uri=order.model.cluster.log_uri)
         if attempt.outcome == "succeeded":
             return
         ledger.record_wait(clients.app, training_id=attempt.training_id, attempt=attempt.attempt)
@@ -124,7 +124,7 @@ class WaitForTraining(EmrStepSensor):
         attempt = attempts[event["attempt"] - 1]
         clients = AirflowClients(self.portfolio.connections, attempt.aws_conn_id)
         log_uri = model_of(self.portfolio, self.model_name, read_plan(context)).cluster.log_uri
-        leave_links(context, attempts, log_uri=log_uri)
+        leave_links(context, attempts, clients=clients, log_uri=log_uri)
         logs = self._logs(attempt, log_uri)
         verdict = judge(attempt, attempts=attempts, emr=clients.emr, s3=clients.s3, log=logs.text)
         failure = verdict.failure

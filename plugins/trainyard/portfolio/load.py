@@ -43,11 +43,11 @@ class PortfolioOfOne:
     """A portfolio as a task of one model needs it.
 
     :param portfolio: with that model only, and without what is said of all of them
-    :param model_names: of all models in the file
+    :param of: how many models the file has
     """
 
     portfolio: Portfolio
-    model_names: tuple[str, ...]
+    of: int
 
 
 def load_one_model(path: Path, name: str) -> PortfolioOfOne | None:
@@ -59,7 +59,6 @@ def load_one_model(path: Path, name: str) -> PortfolioOfOne | None:
     models = source.values.get("models") if isinstance(source.values, dict) else None
     if not isinstance(models, dict) or name not in models:
         return None
-    names = tuple(sorted(models))
     # how many models there must be cannot be held against one
     values = {key: value for key, value in source.values.items() if key != "min_fresh"}
     findings = Findings(path, source)
@@ -67,7 +66,7 @@ def load_one_model(path: Path, name: str) -> PortfolioOfOne | None:
     if portfolio is None or findings.mistakes:
         raise PortfolioError(findings.in_order())
     sha256 = hashlib.sha256(content).hexdigest()
-    return PortfolioOfOne(portfolio.model_copy(update={"sha256": sha256}), names)
+    return PortfolioOfOne(portfolio.model_copy(update={"sha256": sha256}), len(models))
 
 
 def merge(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,10 +14,8 @@ from trainyard.watcher.base import EmrPollTrigger
 from trainyard.watcher.poll import Sighting
 from trainyard.watcher.training import TrainingTrigger
 
-# The one XCom that a training's tasks leave, since each is a request: the URLs of its attempts, and, where the task
-# hands over what it launched, the arguments of the TrainingTrigger that waits for it.
-TRAINING = "training"
-ATTEMPTS, WAIT = "attempts", "wait"
+# where the task that launched hands over the arguments of the TrainingTrigger that waits for it
+WAIT = "wait"
 # what resumes a task that only a worker can go on with
 ON_A_WORKER = {"worker": True}
 
@@ -26,13 +24,13 @@ _ending: set[asyncio.Task[None]] = set()
 
 
 class LaunchedTrigger(EmrPollTrigger):
-    """The first try of a wait that begins in the triggerer: it learns from an XCom what it waits for.
+    """The first try of a wait that begins in the triggerer: it learns from what the launching task returned.
 
     Goes on as a ``TrainingTrigger``. It needs no ledger for that, so that neither a restart nor a database that is away
     makes it lose what it waits for. A further try may have to end a cluster and launch another, which is a worker's, as
     is a wait for what was not launched: both resume the task with ``ON_A_WORKER``.
 
-    :param launched_by: the task of the same run that leaves the XCom
+    :param launched_by: the task of the same run whose return value has it
     """
 
     ARGUMENTS = ("launched_by", *EmrPollTrigger.ARGUMENTS)
@@ -40,7 +38,7 @@ class LaunchedTrigger(EmrPollTrigger):
     def __init__(self, *, launched_by: str, aws_conn_id: str, region_name: str | None, app_db: str) -> None:
         super().__init__(aws_conn_id=aws_conn_id, region_name=region_name, app_db=app_db)
         self.launched_by = launched_by
-        # kept, since the XCom goes with a run that somebody deletes, and with a new try of the task that left it
+        # kept, since what was returned goes with a run that somebody deletes, and with a new try of that task
         self._known: TrainingTrigger | None = None
 
     async def filter_shared_stream(
@@ -77,18 +75,18 @@ class LaunchedTrigger(EmrPollTrigger):
         return self.task_instance
 
     async def _launched(self) -> TrainingTrigger | None:
-        """What the launching task left; none where it left nothing that is understood, or Airflow does not say."""
+        """What the launching task hands over; none where that is not understood, or Airflow does not say."""
         try:
-            left = await asyncio.to_thread(
+            returned = await asyncio.to_thread(
                 XCom.get_one,
-                key=TRAINING,
+                key=XCom.XCOM_RETURN_KEY,
                 dag_id=self._task.dag_id,
                 run_id=self._task.run_id,
                 task_id=self.launched_by,
             )
-            if left is None or WAIT not in left:
+            if returned is None or WAIT not in returned:
                 return None
-            training = TrainingTrigger(**left[WAIT])
+            training = TrainingTrigger(**returned[WAIT])
         except Exception:
             self.log.warning("Airflow does not say what %s launched", self.launched_by, exc_info=True)
             return None

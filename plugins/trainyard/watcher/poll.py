@@ -37,7 +37,8 @@ _ADMISSION_SECONDS = 2.0
 # is needed for launching then. The last ones are seen as soon as they can be.
 _LONGEST_ROUND_CALLS = 5
 _WAITING_PER_CALL = 4
-# a few that have ended are described; of more, a page of the list of ended clusters tells fifty at once
+# Of several that have ended a page of the list of ended clusters tells fifty at once, the latest first; so many as it
+# leaves are described, rather than looked for on further pages.
 _FEW = 3
 # how far EMR's clock and ours may be apart
 _CLOCK_DIFFERENCE = timedelta(minutes=5)
@@ -116,10 +117,10 @@ async def sightings(aws_conn_id: str, region_name: str | None) -> AsyncIterator[
             clients[aws_conn_id] = emr
             seconds = await asyncio.to_thread(_seconds_between_calls)
             while True:
-                ends_at = time.monotonic() + _round_seconds(group, seconds)
+                members, ends_at = group.members(), time.monotonic() + _round_seconds(group, seconds)
                 async for sighting in _round(emr, aws_conn_id, group, admission, seconds):
                     yield sighting
-                await _rest(group, ends_at, seconds)
+                await _rest(group, members, ends_at, seconds)
         except Exception:
             log.warning("EMR could not be asked; the next round will", exc_info=True)
             await _pause(seconds)
@@ -131,13 +132,14 @@ def _round_seconds(group: Group, seconds: float) -> float:
     return seconds * min(_LONGEST_ROUND_CALLS, len(group.members()) // _WAITING_PER_CALL)
 
 
-async def _rest(group: Group, ends_at: float, seconds: float) -> None:
-    """Until a round's end, or until nobody more has begun to wait for as long as a call."""
-    while (left := ends_at - time.monotonic()) > 0:
-        members = group.members()
+async def _rest(group: Group, members: set[Hashable], ends_at: float, seconds: float) -> None:
+    """Until a round's end, as long as more begin to wait.
+
+    :param members: who waited when the round began
+    """
+    while (left := ends_at - time.monotonic()) > 0 and not (waiting := group.members()) <= members:
+        members = waiting
         await asyncio.sleep(min(seconds, left))
-        if group.members() <= members:
-            return
 
 
 def _seconds_between_calls() -> float:
@@ -186,13 +188,13 @@ async def _round(
 
 async def _ended(emr: Any, gone: list[Awaited], seconds: float) -> AsyncIterator[Sighting]:
     left = {item.cluster_id for item in gone}
-    if len(gone) > _FEW:
+    if len(gone) > 1:
         since = min(item.launched_at for item in gone) - _CLOCK_DIFFERENCE
         async for page in _pages(emr, seconds, ClusterStates=list(ENDED_STATES), CreatedAfter=since):
             left -= page.keys()
             yield Sighting(page)
-            if not left:
-                return
+            if len(left) <= _FEW:
+                break
     # EMR's lists lag: what neither of them names is asked for by its id
     for cluster_id in sorted(left):
         await _pause(seconds)

@@ -132,17 +132,14 @@ class Shop:
 
     def create(self) -> str:
         task = CreateTrainingCluster(task_id="create_cluster", portfolio=self.portfolio, model_name="hotels")
-        return task.execute(self.context())
+        return str(task.execute(self.context())["cluster_id"])
 
     def hand_over(self) -> dict[str, Any]:
-        """What ``create_cluster`` leaves for a wait that begins in the triggerer."""
+        """What ``create_cluster`` returns for a wait that begins in the triggerer."""
         task = CreateTrainingCluster(
             task_id="create_cluster", portfolio=self.portfolio, model_name="hotels", hands_over=True
         )
-        context = self.context()
-        task.execute(context)
-        pushed: dict[str, Any] = context["ti"].pushed
-        return pushed
+        return task.execute(self.context())
 
     def wait(self) -> TrainingTrigger:
         """One try of the wait up to its deferral."""

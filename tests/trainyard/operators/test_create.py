@@ -54,12 +54,14 @@ def test_a_launch_that_is_throttled_for_long_waits_without_a_worker_and_fails_no
     # from when the launch was given up, to which the test comes later
     assert trigger.moment - datetime.now(timezone.utc) < timedelta(minutes=6)
     # what the trigger resumes it with
-    cluster_id = getattr(create(shop), deferred.value.method_name)(shop.context(), trigger.moment)
-    assert [(attempt.attempt, attempt.cluster_id) for attempt in shop.attempts()] == [(1, cluster_id)]
+    launched = getattr(create(shop), deferred.value.method_name)(shop.context(), trigger.moment)
+    assert [(attempt.attempt, attempt.cluster_id) for attempt in shop.attempts()] == [
+        (1, launched["cluster_id"])
+    ]
 
 
 def test_input_that_came_is_trained_on(shop: Shop) -> None:
-    assert shop.is_live(create(shop).resume(shop.context(), {"there": True}))
+    assert shop.is_live(create(shop).resume(shop.context(), {"there": True})["cluster_id"])
 
 
 def test_input_that_never_came_is_missing_and_publish_is_told(shop: Shop) -> None:
@@ -130,7 +132,7 @@ def test_a_model_without_a_slot_waits_and_launches_once_it_has_one(
     (attempt,) = shop.attempts()
     assert (attempt.state, attempt.cluster_id, attempt.vcpus) == ("queued", None, 6)
     capped(monkeypatch, max_live_clusters=len(live) + 2)
-    assert shop.is_live(create(shop).resume(shop.context(), {"admitted": True}))
+    assert shop.is_live(create(shop).resume(shop.context(), {"admitted": True})["cluster_id"])
     assert [attempt.attempt for attempt in shop.attempts()] == [1]
 
 
@@ -140,7 +142,7 @@ def test_a_first_launch_under_a_cap_reads_what_emr_lists_once(
     # also where the machine stands still between the two
     monkeypatch.setattr(launching, "_LISTED_JUST_NOW_SECONDS", 3600)
     capped(monkeypatch, max_live_clusters=10_000)
-    first = create(shop).execute(shop.context())
+    first = create(shop).execute(shop.context())["cluster_id"]
     assert shop.is_live(first)
     seconds = ledger.listed_seconds_ago(shop.app, "aws_default")
     assert seconds < 3600

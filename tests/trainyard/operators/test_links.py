@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from airflow.sdk.exceptions import AirflowException, TaskDeferred
 
-from trainyard.operators import links
+from trainyard.connections import AirflowClients
 
 if TYPE_CHECKING:
     from conftest import Shop
@@ -20,7 +20,7 @@ def test_every_attempt_s_cluster_and_logs_are_left_for_the_links_in_the_ui(shop:
     event = {"training_id": second.training_id, "attempt": 2, "log_waited": True}
     with pytest.raises(AirflowException):
         shop.waiting_task().execute_complete(context, event)
-    left = context["ti"].pushed["training"]["attempts"]
+    left = context["ti"].pushed["return_value"]["attempts"]
     assert sorted(left) == ["1", "2"]
     assert left["1"]["cluster"].endswith(f"#/clusterDetails/{first.cluster_id}")
     assert left["2"]["cluster"].endswith(f"#/clusterDetails/{second.cluster_id}")
@@ -35,16 +35,16 @@ def test_attempts_are_left_for_the_links_while_the_last_one_is_waited_for(shop: 
     context = shop.context()
     with pytest.raises(TaskDeferred):
         shop.waiting_task().execute(context)
-    assert sorted(context["ti"].pushed["training"]["attempts"]) == ["1", "2"]
+    assert sorted(context["ti"].pushed["return_value"]["attempts"]) == ["1", "2"]
 
 
 def test_links_that_cannot_be_made_fail_no_task(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(connection: str) -> None:
-        raise ConnectionError(connection)
+    def refuse(clients: AirflowClients, connection: str) -> None:
+        raise ConnectionError(clients, connection)
 
-    monkeypatch.setattr(links.connections, "console_place", refuse)
+    monkeypatch.setattr(AirflowClients, "console_place", refuse)
     assert shop.create() == shop.attempts()[0].cluster_id
-    left = shop.hand_over()["training"]
+    left = shop.hand_over()
     assert (left["attempts"], left["wait"]["attempt"]) == ({}, 1)
 
 
@@ -60,9 +60,9 @@ def test_links_that_cannot_be_left_fail_no_task(shop: Shop) -> None:
 
 def test_a_launch_leaves_every_attempt_for_the_links(shop: Shop) -> None:
     """Of a wait that takes no worker nothing else is left."""
-    assert sorted(shop.hand_over()["training"]["attempts"]) == ["1"]
+    assert sorted(shop.hand_over()["attempts"]) == ["1"]
     shop.emr.terminate_job_flows(JobFlowIds=[shop.attempts()[0].cluster_id])
-    left = shop.hand_over()["training"]
+    left = shop.hand_over()
     assert (sorted(left["attempts"]), left["wait"]["attempt"]) == (["1", "2"], 2)
     last = shop.attempts()[-1].cluster_id
     assert left["attempts"]["2"]["cluster"].endswith(f"#/clusterDetails/{last}")

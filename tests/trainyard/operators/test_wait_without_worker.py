@@ -27,7 +27,6 @@ from trainyard.ledger import ClusterId
 from trainyard.operators import WaitForTraining
 from trainyard.watcher import (
     ON_A_WORKER,
-    TRAINING,
     LaunchedTrigger,
     TrainingTrigger,
     launched,
@@ -44,16 +43,18 @@ WAIT = "hotels.wait_for_training"
 
 
 class XComs:
-    """What the tasks of a run have left; ``away`` where Airflow's API does not answer."""
+    """What the tasks of a run have returned; ``away`` where Airflow's API does not answer."""
+
+    XCOM_RETURN_KEY = "return_value"
 
     def __init__(self, handed: dict[str, Any]) -> None:
-        self.of = {("hotels.create_cluster", key): value for key, value in handed.items()}
+        self.of = {"hotels.create_cluster": handed}
         self.away = False
 
     def get_one(self, *, key: str, dag_id: str, run_id: str, task_id: str) -> Any:
         if self.away:
             raise ConnectionError("no answer")
-        return self.of.get((task_id, key))
+        return self.of.get(task_id) if key == self.XCOM_RETURN_KEY else None
 
 
 @pytest.fixture
@@ -179,7 +180,7 @@ def test_a_wait_that_does_not_know_what_was_launched_is_a_worker_s(
 ) -> None:
     """As where ``create_cluster`` was marked success by hand, or found a training that has ended well."""
     xcoms.away = left == "no answer"
-    del xcoms.of["hotels.create_cluster", TRAINING]
+    del xcoms.of["hotels.create_cluster"]
     trigger, _ = begin(shop)
     event = first_event(trigger)
     assert event.payload == ON_A_WORKER
@@ -202,12 +203,12 @@ def test_a_first_try_that_began_to_wait_and_lost_what_for_keeps_its_cluster(shop
 
 def test_a_cluster_on_another_poll_is_waited_for_from_a_worker(shop: Shop, xcoms: XComs) -> None:
     """A run's overrides may say another connection than the DAG in Airflow's database."""
-    xcoms.of["hotels.create_cluster", TRAINING]["wait"]["aws_conn_id"] = "aws_of_another"
+    xcoms.of["hotels.create_cluster"]["wait"]["aws_conn_id"] = "aws_of_another"
     assert first_event(begin(shop)[0], ended_well(shop)).payload == ON_A_WORKER
 
 
 def test_what_was_handed_over_in_another_form_is_a_worker_s(shop: Shop, xcoms: XComs) -> None:
-    del xcoms.of["hotels.create_cluster", TRAINING]["wait"]["give_up_at"]
+    del xcoms.of["hotels.create_cluster"]["wait"]["give_up_at"]
     assert first_event(begin(shop)[0], ended_well(shop)).payload == ON_A_WORKER
 
 
@@ -272,7 +273,7 @@ def test_a_training_that_has_ended_well_when_it_is_handed_over_again_is_not_wait
     """As where a person clears both tasks of a model."""
     first_event(begin(shop)[0], ended_well(shop))
     shop.put_manifest(shop.attempts()[0])
-    assert "wait" not in shop.hand_over()[TRAINING]
+    assert "wait" not in shop.hand_over()
 
 
 @pytest.mark.usefixtures("xcoms")
