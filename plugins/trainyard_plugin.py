@@ -1,8 +1,8 @@
 """What Airflow loads from the plugins folder.
 
 The operators are imported here, once, in the process that forks the workers, and what AWS clients are made from is
-read: each worker would else spend seconds on it. So is what Airflow's templates need, which it makes for tasks without
-any, too. What is loaded by then is left out of garbage collection.
+read: each worker would else spend seconds on it. So are Jinja's extensions, which Airflow loads for each task, though
+ours have no templates. What is loaded by then is left out of garbage collection.
 """
 
 from __future__ import annotations

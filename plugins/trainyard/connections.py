@@ -89,16 +89,16 @@ class AirflowClients:
 
     @cached_property
     def emr(self) -> Any:
-        return self._client("emr", self.emr_conn_id, _PATIENT)
+        return self._client(self.emr_conn_id, "emr", _PATIENT)
 
     @cached_property
     def launching_emr(self) -> Any:
         """An EMR client that sends each call once."""
-        return self._client("emr", self.emr_conn_id, _ONCE)
+        return self._client(self.emr_conn_id, "emr", _ONCE)
 
     @cached_property
     def s3(self) -> Any:
-        return self._client("s3", self.connections.aws, _PATIENT)
+        return self._client(self.connections.aws, "s3", _PATIENT)
 
     def console_place(self, aws_conn_id: str) -> tuple[str, str]:
         """Region and partition of a connection, for links into the AWS console."""
@@ -113,7 +113,7 @@ class AirflowClients:
             self._accounts[aws_conn_id] = _AwsAccount(aws_conn_id, _PATIENT)
         return self._accounts[aws_conn_id]
 
-    def _client(self, service: str, aws_conn_id: str, config: Config) -> Any:
+    def _client(self, aws_conn_id: str, service: str, config: Config) -> Any:
         return self._account(aws_conn_id).client(service, config)
 
 
@@ -175,7 +175,9 @@ class _AwsAccount:
         self._hook = AwsBaseHook(aws_conn_id=aws_conn_id, client_type="emr", config=config)
         if not self._hook.conn_config:
             # the hook would fall back to boto3's own chain of credentials, which may be another account's
-            raise AirflowNotFoundException(f"The conn_id `{aws_conn_id}` isn't defined")
+            raise AirflowNotFoundException(
+                f"The conn_id `{aws_conn_id}` isn't defined; no other credentials are used in its place"
+            )
 
     @cached_property
     def _session(self) -> Session:

@@ -77,7 +77,7 @@ def portfolio_dag(dag_file: str) -> DAG:
     file = path.parent / "portfolios" / f"{path.stem}.yaml"
     one = _of_this_task(file)
     if one is not None:
-        return build_dag(one.portfolio, one_of=one.of)
+        return build_dag(one.portfolio, model_count=one.model_count)
     return build_dag(load_portfolio(file))
 
 
@@ -90,12 +90,12 @@ def _of_this_task(file: Path) -> PortfolioOfOne | None:
     return load_one_model(file, model)
 
 
-def build_dag(portfolio: Portfolio, *, one_of: int | None = None) -> DAG:
+def build_dag(portfolio: Portfolio, *, model_count: int | None = None) -> DAG:
     """The DAG of a portfolio.
 
-    :param one_of: how many models there are, where the portfolio is that of one model's task
+    :param model_count: of all models, where the portfolio is that of one model's task
     """
-    models = one_of or len(portfolio.models)
+    models = model_count or len(portfolio.models)
     dag = DAG(
         dag_id=portfolio.name,
         description=f"Trains and publishes {models} models, each on an EMR cluster of its own.",
@@ -124,7 +124,7 @@ def build_dag(portfolio: Portfolio, *, one_of: int | None = None) -> DAG:
         publish >> freshness
     # Last: each task would else be made with a copy of them, and of all models' names in them. A model's task has the
     # run's plan instead, and would have to check them anew.
-    if one_of is None:
+    if model_count is None:
         dag.params = ParamsDict(_params(sorted(portfolio.models)))
     return dag
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 from trainyard.training import S3Uri, Sha256, split_uri
 
-# S3 does not say that a listing shows one moment. One in which the marker is older than this shows all that was put
-# before the marker; else what was put just before it may be missing, and the folder is listed once more.
+# S3 does not say that a listing shows one moment. A marker that is older than this was there before the folder was
+# listed, and so was what was put before it; else that may be missing, and the folder is listed once more. Where a
+# bucket is another's replica nothing tells, since objects keep their times and come in any order.
 _LISTING_TAKES = timedelta(seconds=10)
 
 
@@ -70,15 +71,30 @@ def is_there(s3: Any, uri: str, *, marker: str | None) -> bool:
 
 
 def _whole_folder(s3: Any, uri: str, *, marker: str | None) -> list[dict[str, Any]]:
-    """The entries of a folder that is marked as whole, none of which was put after it was listed."""
+    """The entries of a folder; where a marker says that it is whole, with all that was put before the marker.
+
+    :raises InputMissingError: the marker is missing, which takes as many calls: the wait that follows takes one
+    """
     bucket, prefix = split_uri(uri)
     pages = list(_pages(s3, bucket, prefix))
     marks = [entry for entry in _entries(pages) if marker and entry["Key"] == f"{prefix}{marker}"]
     if marker and not marks:
         raise InputMissingError(f"{uri} has no {marker} yet; it marks the folder as whole")
-    if marks and marks[0]["LastModified"] > _listed_at(pages[0]) - _LISTING_TAKES:
+    if marks and not _was_there_before(marks[0], pages[0]):
         pages = list(_pages(s3, bucket, prefix))
     return _entries(pages)
+
+
+def _was_there_before(entry: dict[str, Any], page: dict[str, Any]) -> bool:
+    """Whether an object was there before a page was listed, by the clock of S3; not where that tells no time."""
+    try:
+        listed_at = parsedate_to_datetime(page["ResponseMetadata"]["HTTPHeaders"].get("date", ""))
+    except ValueError:
+        return False
+    if listed_at.tzinfo is None:
+        # not all stores say that HTTP's dates are all GMT
+        listed_at = listed_at.replace(tzinfo=timezone.utc)
+    return bool(entry["LastModified"] <= listed_at - _LISTING_TAKES)
 
 
 def _one_object(s3: Any, bucket: str, key: str) -> list[dict[str, Any]]:
@@ -94,12 +110,6 @@ def _pages(s3: Any, bucket: str, prefix: str) -> Iterator[dict[str, Any]]:
 
 def _entries(pages: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return [entry for page in pages for entry in page.get("Contents", ())]
-
-
-def _listed_at(page: dict[str, Any]) -> datetime:
-    """By the clock that an object's ``LastModified`` is of; HTTP's dates are all GMT, though not all stores say so."""
-    date = page["ResponseMetadata"]["HTTPHeaders"]["date"]
-    return parsedate_to_datetime(date).replace(tzinfo=timezone.utc)
 
 
 def _input_object(bucket: str, entry: dict[str, Any]) -> InputObject:

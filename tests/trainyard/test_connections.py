@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+from airflow.sdk import Connection
 from botocore.loaders import JSONFileLoader
 
 from trainyard import connections
@@ -42,6 +43,21 @@ def test_a_cluster_s_account_and_the_portfolio_s_are_not_mixed(monkeypatch: pyte
     made = (clients.emr, clients.launching_emr, clients.s3)
     keys = [client._request_signer._credentials.access_key for client in made]
     assert keys == ["key-of-other", "key-of-other", "key-of-it"]
+
+
+def test_a_connection_is_looked_up_once_for_all_clients_and_links(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each time, a worker masks all of its secrets by messages."""
+    found: list[str] = []
+    get = Connection.get
+
+    def noted(conn_id: str) -> Any:
+        found.append(conn_id)
+        return get(conn_id)
+
+    monkeypatch.setattr(Connection, "get", noted)
+    clients = AirflowClients(Connections())
+    assert (clients.launching_emr, clients.s3, clients.console_place("aws_default"))
+    assert found == ["aws_default"]
 
 
 def test_the_console_of_a_region_s_own_partition_is_linked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -152,9 +152,9 @@ def test_a_worker_builds_its_own_model_s_tasks_and_no_other_s(
     own = dag.get_task(f"apple.{task}")
     assert own.portfolio.models["apple"] == whole.get_task(f"apple.{task}").portfolio.models["apple"]
     assert own.portfolio.sha256 == whole.get_task("plan").portfolio.sha256
-    # a run that chose another model, or of many, is one of this DAG all the same
-    asked = process_params(dag, own, {"models": ["zebra"], "publish": False}, suppress_exception=False)
-    assert asked == {"models": ["zebra"], "publish": False}
+    # what a run asks for is held against all models before any worker has a task of one
+    asked = {"models": ["zebra", "of an older file"], "publish": False}
+    assert process_params(dag, own, asked, suppress_exception=False) == asked
 
 
 def test_a_worker_hands_over_by_the_number_of_all_models(

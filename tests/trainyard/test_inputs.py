@@ -9,7 +9,6 @@ from uuid import uuid4
 import boto3
 import pytest
 
-from trainyard import inputs
 from trainyard.inputs import InputEmptyError, InputMissingError, fingerprint, is_there, list_input
 
 
@@ -93,15 +92,31 @@ def test_what_was_put_before_the_marker_while_the_folder_was_listed_is_not_lost(
     assert len(calls) == 2
 
 
-def test_a_folder_that_was_marked_long_ago_is_listed_once(
-    s3: Any, bucket: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("seconds", "words", "calls"),
+    [(11, "GMT", 1), (9, "GMT", 2), (11, "-0000", 1), (7211, "+0200", 1), (7209, "+0200", 2), (11, None, 2)],
+)
+def test_a_folder_that_was_marked_long_ago_by_the_store_s_clock_is_listed_once(
+    s3: Any, bucket: str, seconds: int, words: str | None, calls: int
 ) -> None:
-    """As every launch of a night does: its features are there."""
-    monkeypatch.setattr(inputs, "_LISTING_TAKES", timedelta(seconds=-60))
+    """As for every launch of a night: its features are there."""
     put(s3, bucket, "f/_SUCCESS", "f/part-0")
-    with calling(s3, "ListObjectsV2", lambda: None) as calls:
-        assert list_input(s3, f"s3://{bucket}/f/", marker="_SUCCESS")
-    assert len(calls) == 1
+    (marker,) = s3.list_objects_v2(Bucket=bucket, Prefix="f/_SUCCESS")["Contents"]
+    date = marker["LastModified"] + timedelta(seconds=seconds)
+
+    def dated(parsed: Any, **_: object) -> None:
+        headers = parsed["ResponseMetadata"]["HTTPHeaders"]
+        headers.pop("date")
+        if words is not None:
+            headers["date"] = f"{date:%a, %d %b %Y %H:%M:%S} {words}"
+
+    s3.meta.events.register("after-call.s3.ListObjectsV2", dated)
+    try:
+        with calling(s3, "ListObjectsV2", lambda: None) as called:
+            assert list_input(s3, f"s3://{bucket}/f/", marker="_SUCCESS")
+    finally:
+        s3.meta.events.unregister("after-call.s3.ListObjectsV2", dated)
+    assert len(called) == calls
 
 
 def test_a_marked_folder_without_a_row_is_empty_and_not_late(s3: Any, bucket: str) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections import Counter
-from collections.abc import AsyncIterator
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Hashable
 from datetime import date, datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import Any
@@ -173,7 +173,8 @@ def test_the_more_wait_the_more_of_their_ends_are_told_at_once_while_more_come(
         group.asking = {}
         group.awaited = {-n: poll.Awaited(ClusterId(f"j-at-first-{n}"), now) for n in range(1, members + 1)}
         before = group.members() - {"j-at-first-1"} if more_come else group.members()
-        asyncio.run(poll._rest(group, before, poll._round_seconds(group, 2), 2))
+        ends_at = poll._round_seconds(group, 2)
+        asyncio.run(poll._rest(group, members=before, ends_at=ends_at, seconds=2))
         return sum(naps)
 
     assert (rest(3), rest(8), rest(20), rest(200)) == (0, 4, 10, 10)
@@ -181,19 +182,35 @@ def test_the_more_wait_the_more_of_their_ends_are_told_at_once_while_more_come(
     assert (rest(3), rest(8), rest(20), rest(200)) == (0, 0, 0, 0)
 
 
-def test_each_round_of_the_poll_has_its_rest(emr: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    rests, rounds = counted(monkeypatch, poll, "_rest"), counted(monkeypatch, poll, "_round")
+def test_each_round_of_the_poll_has_a_rest_by_who_has_begun_to_wait_in_it(
+    emr: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[set[Hashable]] = []
+    rounds = counted(monkeypatch, poll, "_round")
+    live = poll.Awaited(run_cluster(emr, "live"), datetime.now(timezone.utc))
     pages = pages_of_active(emr)
+    monkeypatch.setattr(poll, "groups", defaultdict(poll.Group))
+    group = poll.groups[poll.stream_key("aws_default", None)]
+
+    async def rest(resting: poll.Group, *, members: set[Hashable], ends_at: float, seconds: float) -> None:
+        assert (resting, seconds) == (group, 0.05)
+        begun.append(group.members() - members)
+
+    monkeypatch.setattr(poll, "_rest", rest)
 
     async def three_rounds() -> None:
         stream = poll.sightings("aws_default", None)
         # the next round's first page comes after the rest of this one
-        for _ in range(3 * pages + 1):
+        for call in range(3 * pages + 1):
             await anext(stream)
+            if call == pages:
+                # in the second round
+                group.awaited[1] = live
         await stream.aclose()
 
     asyncio.run(three_rounds())
-    assert len(rests) == len(rounds) - 1
+    assert len(begun) == len(rounds) - 1
+    assert [len(each) for each in begun[:3]] == [0, 1, 0]
 
 
 def test_success_ends_the_task_in_the_triggerer(monkeypatch: pytest.MonkeyPatch, emr: Any) -> None:
@@ -341,6 +358,10 @@ def test_a_few_that_a_page_leaves_are_not_looked_for_on_further_ones(
     assert [event.payload for event in events] == [RESUMED] * 2
     assert calls[-3:] == ["ListClusters", "DescribeCluster", "DescribeCluster"]
     assert calls.count("ListClusters") == pages_of_active(emr) + 1
+    calls.clear()
+    events = watch(*(trigger(cluster_id) for cluster_id in ended))
+    assert [event.payload for event in events] == [RESUMED] * 52
+    assert calls.count("DescribeCluster") <= poll._FEW
 
 
 def called(monkeypatch: pytest.MonkeyPatch) -> list[str]:

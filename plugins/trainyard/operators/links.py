@@ -41,13 +41,18 @@ def leave_links(context: Any, attempts: list[Attempt], *, clients: AirflowClient
 def links_to(
     attempts: list[Attempt], *, clients: AirflowClients, log_uri: str
 ) -> dict[str, dict[str, dict[str, str]]]:
-    """``ATTEMPTS`` → number of each with a cluster → ``CLUSTER`` and ``LOGS`` → URL; empty where none can be made."""
+    """``ATTEMPTS`` → number of each with a cluster → ``CLUSTER`` and ``LOGS`` → URL, none where none can be made."""
+    launched = [attempt for attempt in attempts if attempt.cluster_id is not None]
+    return {ATTEMPTS: {str(each.attempt): _urls_or_none(each, clients, log_uri) for each in launched}}
+
+
+def _urls_or_none(attempt: Attempt, clients: AirflowClients, log_uri: str) -> dict[str, str]:
+    """The connection of an earlier attempt may be gone."""
     try:
-        launched = [attempt for attempt in attempts if attempt.cluster_id is not None]
-        return {ATTEMPTS: {str(each.attempt): _urls(each, clients, log_uri) for each in launched}}
+        return _urls(attempt, clients, log_uri)
     except Exception:
-        log.warning("the links to the training's clusters could not be made", exc_info=True)
-        return {ATTEMPTS: {}}
+        log.warning("no links could be made to the cluster of attempt %d", attempt.attempt, exc_info=True)
+        return {}
 
 
 def _urls(attempt: Attempt, clients: AirflowClients, log_uri: str) -> dict[str, str]:

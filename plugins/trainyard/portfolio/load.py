@@ -43,11 +43,11 @@ class PortfolioOfOne:
     """A portfolio as a task of one model needs it.
 
     :param portfolio: with that model only, and without what is said of all of them
-    :param of: how many models the file has
+    :param model_count: of all models in the file
     """
 
     portfolio: Portfolio
-    of: int
+    model_count: int
 
 
 def load_one_model(path: Path, name: str) -> PortfolioOfOne | None:

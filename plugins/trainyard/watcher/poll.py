@@ -2,7 +2,7 @@
 
 Airflow's triggerer runs one stream for all triggers with the same key. It lists the active clusters, page by page,
 within a budget of calls a minute whatever their number; watched clusters that are no longer among the active are looked
-up in the list of ended ones. What it sees goes to every trigger, and each picks its own. After a whole round it gives
+up among the ended ones. What it sees goes to every trigger, and each picks its own. After a whole round it gives
 free slots to those that wait for one, by the listing that it has just made.
 
 The stream never raises: an exception would fail every training that waits on it.
@@ -37,8 +37,8 @@ _ADMISSION_SECONDS = 2.0
 # is needed for launching then. The last ones are seen as soon as they can be.
 _LONGEST_ROUND_CALLS = 5
 _WAITING_PER_CALL = 4
-# Of several that have ended a page of the list of ended clusters tells fifty at once, the latest first; so many as it
-# leaves are described, rather than looked for on further pages.
+# A page of the list of ended clusters tells of fifty, in an order that EMR does not promise: it is asked for where more
+# than one has ended, and when at most so many are left they are described, rather than looked for on further pages.
 _FEW = 3
 # how far EMR's clock and ours may be apart
 _CLOCK_DIFFERENCE = timedelta(minutes=5)
@@ -120,7 +120,7 @@ async def sightings(aws_conn_id: str, region_name: str | None) -> AsyncIterator[
                 members, ends_at = group.members(), time.monotonic() + _round_seconds(group, seconds)
                 async for sighting in _round(emr, aws_conn_id, group, admission, seconds):
                     yield sighting
-                await _rest(group, members, ends_at, seconds)
+                await _rest(group, members=members, ends_at=ends_at, seconds=seconds)
         except Exception:
             log.warning("EMR could not be asked; the next round will", exc_info=True)
             await _pause(seconds)
@@ -132,7 +132,7 @@ def _round_seconds(group: Group, seconds: float) -> float:
     return seconds * min(_LONGEST_ROUND_CALLS, len(group.members()) // _WAITING_PER_CALL)
 
 
-async def _rest(group: Group, members: set[Hashable], ends_at: float, seconds: float) -> None:
+async def _rest(group: Group, *, members: set[Hashable], ends_at: float, seconds: float) -> None:
     """Until a round's end, as long as more begin to wait.
 
     :param members: who waited when the round began
@@ -195,7 +195,7 @@ async def _ended(emr: Any, gone: list[Awaited], seconds: float) -> AsyncIterator
             yield Sighting(page)
             if len(left) <= _FEW:
                 break
-    # EMR's lists lag: what neither of them names is asked for by its id
+    # EMR's lists lag, so that these may be on neither of them
     for cluster_id in sorted(left):
         await _pause(seconds)
         yield await asyncio.to_thread(_look_at, emr, cluster_id)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 from airflow.sdk.exceptions import AirflowException, TaskDeferred
 
+from trainyard import ledger
 from trainyard.connections import AirflowClients
+from trainyard.ledger import ClusterId
 
 if TYPE_CHECKING:
     from conftest import Shop
@@ -45,7 +48,20 @@ def test_links_that_cannot_be_made_fail_no_task(shop: Shop, monkeypatch: pytest.
     monkeypatch.setattr(AirflowClients, "console_place", refuse)
     assert shop.create() == shop.attempts()[0].cluster_id
     left = shop.hand_over()
-    assert (left["attempts"], left["wait"]["attempt"]) == ({}, 1)
+    assert (left["attempts"], left["wait"]["attempt"]) == ({"1": {}}, 1)
+
+
+def test_a_connection_that_is_gone_takes_no_link_but_its_own(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_OF_ANOTHER", os.environ["AIRFLOW_CONN_AWS_DEFAULT"])
+    another = ledger.allocate(shop.app, training=shop.training, aws_conn_id="aws_of_another")
+    cluster_id = ClusterId(shop.run_cluster(another.cluster_name))
+    ledger.record_launch(shop.app, training_id=another.training_id, attempt=1, cluster_id=cluster_id)
+    ledger.end(shop.app, training_id=another.training_id, attempt=1, outcome="abandoned")
+    monkeypatch.delenv("AIRFLOW_CONN_AWS_OF_ANOTHER")
+    left = shop.hand_over()["attempts"]
+    assert (left["1"], sorted(left["2"])) == ({}, ["cluster", "logs"])
 
 
 def test_links_that_cannot_be_left_fail_no_task(shop: Shop) -> None:

@@ -48,7 +48,7 @@ class XComs:
     XCOM_RETURN_KEY = "return_value"
 
     def __init__(self, handed: dict[str, Any]) -> None:
-        self.of = {"hotels.create_cluster": handed}
+        self.of: dict[str, Any] = {"hotels.create_cluster": handed}
         self.away = False
 
     def get_one(self, *, key: str, dag_id: str, run_id: str, task_id: str) -> Any:
@@ -174,13 +174,13 @@ def test_a_further_try_is_a_worker_s_and_takes_a_fresh_cluster(shop: Shop) -> No
     assert [shop.is_live(attempt.cluster_id) for attempt in shop.attempts()] == [False, True]
 
 
-@pytest.mark.parametrize("left", ["nothing", "no answer"])
+@pytest.mark.parametrize("left", ["nothing", "no answer", "j-AN0LDERF0RM"])
 def test_a_wait_that_does_not_know_what_was_launched_is_a_worker_s(
     shop: Shop, xcoms: XComs, left: str
 ) -> None:
     """As where ``create_cluster`` was marked success by hand, or found a training that has ended well."""
     xcoms.away = left == "no answer"
-    del xcoms.of["hotels.create_cluster"]
+    xcoms.of = {"hotels.create_cluster": left} if left.startswith("j-") else {}
     trigger, _ = begin(shop)
     event = first_event(trigger)
     assert event.payload == ON_A_WORKER
