@@ -56,7 +56,7 @@ def test_a_connection_is_looked_up_once_for_all_clients_and_links(monkeypatch: p
 
     monkeypatch.setattr(Connection, "get", noted)
     clients = AirflowClients(Connections())
-    assert (clients.launching_emr, clients.s3, clients.console_place("aws_default"))
+    assert all([clients.launching_emr, clients.s3, clients.console_place("aws_default")])
     assert found == ["aws_default"]
 
 
