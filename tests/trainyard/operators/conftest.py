@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
+from threading import Timer
 from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
@@ -25,7 +27,7 @@ from trainyard.ledger import Attempt, ClusterId
 from trainyard.operators import CreateTrainingCluster, RunPlan, WaitForTraining
 from trainyard.portfolio import Portfolio, load_portfolio
 from trainyard.training import Training, split_uri
-from trainyard.watcher import TrainingTrigger
+from trainyard.watcher import TrainingTrigger, together
 
 PORTFOLIO = """
 portfolio: shop
@@ -212,6 +214,23 @@ class Shop:
         failure = {"format_version": 2, "training": None, "code": code, "sentence": "so it is", "lines": []}
         body = json.dumps({**failure, "place": None}).encode()
         self.s3.put_object(Bucket=bucket, Key=f"{key}failure.json", Body=body)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_done_later(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a test leaves to be done again after some time would be done in the middle of another."""
+    timers: list[Timer] = []
+
+    class KeptTimer(Timer):
+        def start(self) -> None:
+            timers.append(self)
+            super().start()
+
+    monkeypatch.setattr(together, "Timer", KeptTimer)
+    yield
+    for timer in timers:
+        timer.cancel()
+        timer.join()
 
 
 @pytest.fixture

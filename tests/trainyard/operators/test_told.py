@@ -6,13 +6,14 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock, call
 
 import pytest
 
 from trainyard import connections, ledger
-from trainyard.watcher import TrainingTrigger, told
+from trainyard.watcher import TrainingTrigger, together, told
 from trainyard.watcher import states as task_states
 from trainyard.watcher.together import Together
 
@@ -95,11 +96,15 @@ def test_that_many_wait_airflow_is_asked_and_the_ledger_told_together(
     ledger.end(shop.app, training_id=triggers[5].training_id, attempt=1, outcome="abandoned")
     connect = Mock(wraps=connections.watching_database)
     monkeypatch.setattr(connections, "watching_database", connect)
-    # what begins while others are gathered is told with them
-    monkeypatch.setattr(told._begun("app_db"), "gather_seconds", 1)
+    # what begins while others are gathered is told with them, however long that takes
+    all_have_begun = threading.Event()
+    gather = Mock(side_effect=lambda _seconds: all_have_begun.wait(timeout=120))
+    monkeypatch.setattr(together, "time", SimpleNamespace(sleep=gather))
     for trigger in triggers:
         told.begun(trigger)
+    all_have_begun.set()
     told._begun("app_db").add().result(timeout=120)
+    assert gather.mock_calls == [call(told._GATHER_SECONDS)]
     assert (ask.call_count, connect.mock_calls) == (1, [call("app_db")])
     attempts = ledger.attempts_by_training(shop.app, [trigger.training_id for trigger in triggers])
     awaited = [attempts[trigger.training_id][0].awaited_at is not None for trigger in triggers]
