@@ -66,8 +66,7 @@ def is_there(s3: Any, uri: str, *, marker: str | None) -> bool:
         return bool(_one_object(s3, bucket, prefix))
     if marker:
         return bool(_one_object(s3, bucket, f"{prefix}{marker}"))
-    pages = _pages(s3, bucket, prefix)
-    return any(_is_data(entry, prefix) for page in pages for entry in page.get("Contents", ()))
+    return any(_is_data(entry, prefix) for entry in _entries(_pages(s3, bucket, prefix)))
 
 
 def _whole_folder(s3: Any, uri: str, *, marker: str | None) -> list[dict[str, Any]]:
@@ -82,7 +81,7 @@ def _whole_folder(s3: Any, uri: str, *, marker: str | None) -> list[dict[str, An
         raise InputMissingError(f"{uri} has no {marker} yet; it marks the folder as whole")
     if marks and not _was_there_before(marks[0], pages[0]):
         pages = list(_pages(s3, bucket, prefix))
-    return _entries(pages)
+    return list(_entries(pages))
 
 
 def _was_there_before(entry: dict[str, Any], page: dict[str, Any]) -> bool:
@@ -108,8 +107,8 @@ def _pages(s3: Any, bucket: str, prefix: str) -> Iterator[dict[str, Any]]:
     yield from s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
 
 
-def _entries(pages: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [entry for page in pages for entry in page.get("Contents", ())]
+def _entries(pages: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    return (entry for page in pages for entry in page.get("Contents", ()))
 
 
 def _input_object(bucket: str, entry: dict[str, Any]) -> InputObject:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Hashable
 from datetime import date, datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock, call
 from uuid import uuid4
 
 import boto3
@@ -118,16 +119,11 @@ def test_a_cluster_that_ended_badly_resumes_its_task_and_no_other(emr: Any) -> N
     assert begun + 2 <= time.monotonic()
 
 
-def counted(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> list[tuple[Any, ...]]:
-    """The arguments of every call of a module's function from now on."""
-    function, calls = getattr(module, name), []
-
-    def call(*arguments: Any, **named: Any) -> Any:
-        calls.append(arguments)
-        return function(*arguments, **named)
-
-    monkeypatch.setattr(module, name, call)
-    return calls
+def counted(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> Mock:
+    """A module's function, which tells of its calls from now on."""
+    function = Mock(wraps=getattr(module, name))
+    monkeypatch.setattr(module, name, function)
+    return function
 
 
 def pages_of_active(emr: Any) -> int:
@@ -140,11 +136,11 @@ def test_twenty_waits_cost_as_many_lists_as_one(emr: Any, monkeypatch: pytest.Mo
     many = [run_cluster(emr, f"many-{number}") for number in range(20)]
     streams, rounds, pauses = (counted(monkeypatch, poll, name) for name in ("sightings", "_round", "_pause"))
     watch(*(trigger(cluster_id, seconds=1) for cluster_id in many))
-    assert len(streams) == 1
+    assert streams.call_count == 1
     assert set(calls) == {"ListClusters"}
     # one call every 0.05 s, and each page once a round, however many wait
-    assert len(calls) <= len(pauses) <= len(rounds) * pages_of_active(emr)
-    assert set(pauses) == {(0.05,)}
+    assert len(calls) <= pauses.call_count <= rounds.call_count * pages_of_active(emr)
+    assert pauses.mock_calls == [call(0.05)] * pauses.call_count
 
 
 def test_the_more_wait_the_more_of_their_ends_are_told_at_once_while_more_come(
@@ -201,15 +197,15 @@ def test_each_round_of_the_poll_has_a_rest_by_who_has_begun_to_wait_in_it(
     async def three_rounds() -> None:
         stream = poll.sightings("aws_default", None)
         # the next round's first page comes after the rest of this one
-        for call in range(3 * pages + 1):
+        for page in range(3 * pages + 1):
             await anext(stream)
-            if call == pages:
+            if page == pages:
                 # in the second round
                 group.awaited[1] = live
         await stream.aclose()
 
     asyncio.run(three_rounds())
-    assert len(begun) == len(rounds) - 1
+    assert len(begun) == rounds.call_count - 1
     assert [len(each) for each in begun[:3]] == [0, 1, 0]
 
 
@@ -407,9 +403,9 @@ def test_late_input_is_looked_for_once_for_all_that_wait_for_it(
 
     events = watch(waits("train", soon), waits("train", soon), waits("never", past))
     assert [event.payload["there"] for event in events] == [True, True, False]
-    assert len(streams) == 1
+    assert streams.call_count == 1
     # a look per folder and round, however many wait for it
-    assert max(Counter(looked).values()) <= len(rounds)
+    assert max(Counter(looked).values()) <= rounds.call_count
 
 
 def test_one_bucket_that_cannot_be_looked_into_hides_nobody_else_s_input(

@@ -3,6 +3,8 @@
 from trainyard.publishing.application import PublishedVersion, published_versions
 from trainyard.publishing.approval import UNANSWERED, Answer, Policy
 from trainyard.publishing.comparables import find_comparables
+from trainyard.publishing.outcomes import ModelOutcome
+from trainyard.publishing.records import NotLaunched
 from trainyard.publishing.results import (
     LiveModel,
     TrainingSummary,
@@ -12,7 +14,7 @@ from trainyard.publishing.results import (
     run_summary,
 )
 from trainyard.publishing.review import markdown_table, review_run
-from trainyard.publishing.run import ModelOutcome, NotLaunched, RunReport, publish_run
+from trainyard.publishing.run import RunReport, publish_run
 from trainyard.publishing.training_folder import ToldFailure, has_manifest, read_failure
 
 __all__ = [

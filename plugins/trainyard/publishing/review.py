@@ -12,7 +12,7 @@ from trainyard.publishing.application import Candidate, champions, decide_on, pu
 from trainyard.publishing.approval import Policy
 from trainyard.publishing.deciding import Champion, Decision
 from trainyard.publishing.formats import Metrics
-from trainyard.publishing.run import candidates_of, read_records
+from trainyard.publishing.records import candidates_of, read_records
 from trainyard.publishing.spool import Spool
 from trainyard.training import Training
 
