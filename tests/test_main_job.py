@@ -53,6 +53,8 @@ class Airflow:
     dags: Path
     # as it was at the start: a night may begin meanwhile
     newest_data_date: date
+    # of the first run's slot: today's, or yesterday's until tonight's is due
+    first_night: date
 
     def start_run(self, *, logical_date: str | None = None, **conf: Any) -> str:
         if logical_date is None:
@@ -139,8 +141,10 @@ def airflow(
     timeline = Timeline(Console(quiet=True))
     with patient_api(), running_stack(settings, command="the tests", timeline=timeline) as stack:
         dag = wait_for(lambda: parsed_dag(stack.api, since=begun), "the DAG demo to be parsed")
-        airflow = Airflow(stack, dags, recent_data_dates(demo_portfolio(dags), begun)[0])
-        first = airflow.start_run(logical_date=dag["next_dagrun_logical_date"], models=[*SMALL])
+        newest = recent_data_dates(demo_portfolio(dags), begun)[0]
+        slot = dag["next_dagrun_logical_date"]
+        airflow = Airflow(stack, dags, newest, first_night=parse_time(slot).date())
+        first = airflow.start_run(logical_date=slot, models=[*SMALL])
         stack.api.patch("dags", "demo", body={"is_paused": False})
         assert airflow.end_of(first) == "success", airflow.tasks(first)
         yield airflow
@@ -154,15 +158,16 @@ class Runs:
     unknown_key: str
     half_failed: str
     unpublished: str
-    backfilled: tuple[date, date]
+    # data dates
+    backfilled: list[date]
 
 
 @pytest.fixture(scope="module")
 def runs(airflow: Airflow) -> Runs:
     bad_day = airflow.newest_data_date + timedelta(days=1)
     put_half_bad_inputs(airflow, bad_day)
-    last = airflow.newest_data_date - timedelta(days=1)
-    first = last - timedelta(days=2)
+    # the three nights before the first run's; the run of a day trains on the day before
+    nights = [airflow.first_night - timedelta(days=number) for number in (3, 2, 1)]
     started = Runs(
         # no model is activated by two of them at once: the later one's champion would have changed meanwhile
         one_model=airflow.start_run(models=["breast_cancer"]),
@@ -174,10 +179,10 @@ def runs(airflow: Airflow) -> Runs:
             publish=True,
         ),
         unpublished=airflow.start_run(models=["original_sample"], publish=False),
-        backfilled=(first, last),
+        backfilled=[night - timedelta(days=1) for night in nights],
     )
-    # the run of a day trains on the day before, and a date alone would be its midnight
-    span = ["--from-date", str(first + timedelta(days=1)), "--to-date", f"{last + timedelta(days=1)}T23:59"]
+    # a date alone would be its midnight
+    span = ["--from-date", str(nights[0]), "--to-date", f"{nights[-1]}T23:59"]
     conf = ["--dag-run-conf", json.dumps({"models": SMALL})]
     subprocess.run(
         [sys.executable, "-m", "airflow", "backfill", "create", "--dag-id", "demo", *span, *conf],
@@ -335,16 +340,15 @@ def test_a_backfill_of_three_days_yields_three_versions_a_model_and_none_serves(
 
     ended = airflow.wait_for(backfilled, "the backfill's three runs to end")
     assert {run["state"] for run in ended} == {"success"}
-    first, last = runs.backfilled
     versions = airflow.rows(
         "app",
-        "SELECT model, data_date FROM serving.model_version WHERE data_date BETWEEN %(first)s AND %(last)s "
+        "SELECT model, data_date FROM serving.model_version WHERE data_date = ANY(%(dates)s) "
         "ORDER BY model, data_date",
-        first=first,
-        last=last,
+        dates=runs.backfilled,
     )
-    dates = [first + timedelta(days=number) for number in range(3)]
-    assert [tuple(row.values()) for row in versions] == [(model, day) for model in SMALL for day in dates]
+    assert [tuple(row.values()) for row in versions] == [
+        (model, day) for model in SMALL for day in runs.backfilled
+    ]
     live = airflow.rows("app", "SELECT data_date FROM serving.live_model WHERE portfolio = 'demo'")
     assert min(row["data_date"] for row in live) == airflow.newest_data_date
 
